@@ -14,7 +14,7 @@ from drivers.sim import scene, strays
 from drivers.sim.engine import mujoco
 from drivers.sim.tasks.task import Task
 
-_FINGERS = ("finger_a", "finger_b")
+FINGERS = ("finger_a", "finger_b")
 
 
 class Physics:
@@ -114,7 +114,7 @@ class Physics:
 
     def _indices(self) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
         """Addresses in qpos, qvel and ctrl, each (2, 8): six joints and two fingers a side."""
-        names = [[f"{side}/joint{i + 1}" for i in range(6)] + [f"{side}/{f}" for f in _FINGERS] for side in SIDES]
+        names = [[f"{side}/joint{i + 1}" for i in range(6)] + [f"{side}/{f}" for f in FINGERS] for side in SIDES]
         model = self.model
         qpos = [[model.joint(name).qposadr[0] for name in row] for row in names]
         dof = [[model.joint(name).dofadr[0] for name in row] for row in names]

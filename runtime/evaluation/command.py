@@ -19,7 +19,7 @@ from runtime.config.policy import policy_id
 from runtime.config.profile import merge
 from runtime.config.settings import Settings
 from runtime.errors import SettingsError
-from runtime.evaluation import film, sweep, table
+from runtime.evaluation import compare, film, sweep, table
 from runtime.evaluation.flags import EVALUATE, EvaluateFlags
 from runtime.evaluation.rollouts import Episode, Job, play
 from runtime.evaluation.variants import SWEEPS
@@ -50,6 +50,8 @@ def _nothing(_rows: list[table.Row], _checkpoint_id: str) -> None:
 def main(arguments: list[str]) -> int:
     """Evaluate, or run a sweep, and write tables, films and plots. Called by runtime/cli.py; returns 0."""
     options, given = EVALUATE.read(arguments)
+    if options.compare:
+        return _compare(options)
     if options.filmed:
         make_folder(options.films, "--films")
     names = tasks(options.task)
@@ -58,10 +60,10 @@ def main(arguments: list[str]) -> int:
 
         def evaluated(more: Sequence[str], finished: Finished = _nothing) -> tuple[list[table.Row], str]:
             by_task = {task: _settings(given, more, task) for task in names}
-            return evaluate(pool, by_task, latencies, options, finished)
+            return evaluate(pool, by_task, _latencies(options, more), options, finished)
 
         if options.sweep is not None:
-            sweep.run(options.sweep, options, _Alike(given, names, latencies, options, evaluated))
+            sweep.run(options.sweep, options, _Alike(given, names, options, evaluated))
             say(f"video2act: {options.out / options.sweep}.json and .png written")
             say_next("run another ablation", "evaluate", *_again(arguments, options.sweep))
             return 0
@@ -74,7 +76,7 @@ def main(arguments: list[str]) -> int:
         if not options.expert:
             say(f"video2act: policy {_which(settings)}")
         rows, _ = evaluated((), finished)
-    say("\n".join(table.lines(rows)))
+    say("\n".join([*table.lines(rows), *table.failure_lines(rows)]))
     if options.expert:
         say_next(
             "evaluate the policy on the same scenes", "evaluate", *(word for word in arguments if word != "--expert")
@@ -100,7 +102,6 @@ class _Alike:
 
     given: dict[str, Any]
     tasks: Sequence[str]
-    latencies: Latencies
     options: EvaluateFlags
     evaluated: Callable[[Sequence[str]], tuple[list[table.Row], str]]
 
@@ -110,7 +111,7 @@ class _Alike:
             "checkpoint": "expert" if self.options.expert else policy_id(settings),
             "tasks": list(self.tasks),
             "settings": hashlib.sha256(json.dumps(_of_rollouts(settings)).encode()).hexdigest()[:16],
-            "latencies": self.latencies.__dict__,
+            "latencies": _latencies(self.options, more).__dict__,
             "rollouts": self.options.of_repeat,
             "repeats": self.options.times,
             "first_seed": self.options.seed,
@@ -219,7 +220,7 @@ def _write(
 
 def _settings(given: dict[str, Any], more: Sequence[str], task: str) -> Settings:
     """The settings of a task: the policy's, with what flags and a sweep's variant change; refused before anything is loaded."""
-    settings = settings_of(merge(merge(given, EVALUATE.read_tree(more)), {"task": task}))
+    settings = settings_of(merge(merge(given, EVALUATE.read(more)[1]), {"task": task}))
     check_rates(settings)
     return settings
 
@@ -238,8 +239,10 @@ def _of_rollouts(settings: Settings) -> dict[str, Any]:
     return {name: reported[name] for name in _OF_ROLLOUTS}
 
 
-def _latencies(options: EvaluateFlags) -> Latencies:
-    """The latencies of the line, of a bench's file, or the usual ones of the small policy on two cores."""
+def _latencies(options: EvaluateFlags, more: Sequence[str] = ()) -> Latencies:
+    """The latencies of a sweep's variant (its flags are `more`), of the line, of a bench's file, or the usual ones of the
+    small policy on two cores.
+    """
     times: dict[str, float] = {}
     if options.bench is not None:
         try:
@@ -251,5 +254,23 @@ def _latencies(options: EvaluateFlags) -> Latencies:
             raise SettingsError(
                 f"--bench {options.bench}: not a record of ./launch/bench.sh --models ({error!r:.60}); give another file"
             ) from None
-    given = {name: getattr(options, name) for name in ("system1_s", "system2_s") if getattr(options, name) is not None}
-    return Latencies.of(times | given)
+    for source in (options, EVALUATE.read(more)[0]):
+        given = {name: getattr(source, name) for name in ("system1_s", "system2_s")}
+        times |= {name: value for name, value in given.items() if value is not None}
+    return Latencies.of(times)
+
+
+def _compare(options: EvaluateFlags) -> int:
+    """Compare two files, and write the comparison to --json. Returns 0."""
+    a, b = (compare.read(path) for path in options.files)
+    found = compare.compare(a, b)
+    say("\n".join(compare.lines(a, b, found)))
+    if options.json_file is not None:
+        options.json_file.write_text(json.dumps(compare.to_json(a, b, found), indent=1) + "\n")
+    if (apart := compare.first_apart(a, b)) is not None:
+        shift = () if a.shift == "none" else ("--shift", a.shift)
+        scene = ("--task", apart[0], "--seed", str(apart[1]), "--rollouts", "1", "--repeats", "1", "--film", "1")
+        say_next("film the first scene that only one of them did", "evaluate", *scene, *shift)
+    else:
+        say_next("evaluate on further scenes", "evaluate", "--seed", str(1 + max(map(max, a.outcomes.values()))))
+    return 0

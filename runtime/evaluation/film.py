@@ -32,14 +32,15 @@ def write(folder: Path, task: str, episode: Episode) -> Path:
 
 
 def caption(task: str, episode: Episode) -> str:
-    """Which scene it was and how it went; of a failure why, as far as that is known."""
+    """Which scene it was and how it went; of a failure its class and what ended it, as far as they are known."""
     outcome = episode.outcome
     if outcome.success:
         went = f"success after {outcome.seconds:.1f} s"
-    elif outcome.fault:
-        went = f"failure: FAULT: {outcome.fault}"
     else:
-        went = f"failure: not done within {outcome.seconds:.1f} s"
+        kind = f"failure ({outcome.failure})" if outcome.failure else "failure"
+        went = f"{kind}: " + (
+            f"FAULT: {outcome.fault}" if outcome.fault else f"not done within {outcome.seconds:.1f} s"
+        )
     return f"{task}, scene {episode.seed}: {went}" + (f"; {outcome.holds} holds" if outcome.holds else "")
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
+from pydantic_settings import CliPositionalArg
 
 from drivers.task_names import KEPT_FROM, TASK_NAMES
 from models.field import Says
@@ -30,6 +31,8 @@ class EvaluateFlags(Flags):
     again on one machine and build.
     """
 
+    files: CliPositionalArg[Annotated[tuple[Path, ...], Says(expects="two files of evaluate --json")]] = ()
+    """--compare: the two files."""
     task: Annotated[str, Says(metavar="NAME,...", listed=("all", *TASK_NAMES))] = "all"
     """Tasks, separated by commas, or all."""
     rollouts: int | None = Field(default=None, ge=1, le=10_000)
@@ -42,6 +45,8 @@ class EvaluateFlags(Flags):
     """Play the scripted expert instead of a policy."""
     json_file: File | None = Field(default=None, validation_alias="json")
     """Write all results to this file, task by task."""
+    compare: bool = False
+    """Compare two files that --json wrote, on the scenes that both played: --compare A.json B.json. Plays nothing."""
     workers: int | None = Field(default=None, ge=1, le=256)
     """Worker processes; default: one per core."""
     ray: Annotated[str | None, Says(metavar="ADDRESS")] = None
@@ -63,7 +68,7 @@ class EvaluateFlags(Flags):
     """Film the first success and the first failure of each task."""
     films: Folder = Path("films")
     """Folder of the films."""
-    sweep: Literal["ratio", "shift", "blend", "features", "filter", "depth"] | None = None
+    sweep: Literal["ratio", "shift", "blend", "features", "filter", "depth", "latency"] | None = None
     """Ablation of the paper to run."""
     out: Folder = Path("sweeps")
     """Sweep: folder for tables, plots and policies."""
@@ -105,6 +110,12 @@ class EvaluateFlags(Flags):
     @model_validator(mode="after")
     def _check(self) -> Self:
         tasks(self.task)
+        if self.compare and len(self.files) != 2:
+            raise ValueError(
+                f"--compare: takes two files of --json, got {len(self.files)}; give --compare A.json B.json"
+            )
+        if self.files and not self.compare:
+            raise ValueError(f"{self.files[0]}: unexpected word; a flag begins with --, and --help lists the flags")
         if self.expert and self.swap != "none":
             raise ValueError(f"--swap {self.swap}: does not apply to --expert; leave it out")
         if self.expert and self.filmed:
@@ -180,6 +191,8 @@ def _check(flags: EvaluateFlags, given: dict[str, Any]) -> None:
     settings_of(given)
     check_settings(given)
     input_paths.check_file(flags.bench, "--bench", "create one with ./launch/bench.sh --models --json FILE")
+    for path in flags.files:
+        input_paths.check_file(path, "--compare", "create one with ./launch/evaluate.sh --json FILE")
     input_paths.check_folder(flags.data, "--data", "create demonstrations with ./launch/demos.sh")
     input_paths.check_checkpoint(flags.video, "--video")
     if flags.sweep is not None:

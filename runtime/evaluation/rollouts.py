@@ -10,7 +10,9 @@ import numpy as np
 import torch
 
 from drivers.sim import experts
+from drivers.sim.episode_recorder import EpisodeRecorder
 from drivers.sim.experts.script import Unreachable
+from drivers.sim.failures import classify
 from drivers.sim.physics import Physics
 from drivers.sim.rollout import follow
 from drivers.sim.tasks import shifted_task
@@ -95,14 +97,17 @@ def _expert(settings: Settings, seed: int) -> Outcome:
     """Play the scripted expert on the same scene, without safety layer or latencies: what the task allows at best."""
     physics = Physics(shifted_task(settings.task, settings.shift, seed))
     physics.reset(seed)
+    recorder = EpisodeRecorder(physics)
+    recorder.note()
     try:
         targets = experts.plan(physics)
     except Unreachable as error:
-        return Outcome(fault=str(error))
+        return Outcome(fault=str(error), failure=classify(recorder.trace()))
     before = physics.arms()[:, 0].ravel()
     for step, target in enumerate(targets):
         follow(physics, before, target)
+        recorder.note()
         before = np.asarray(target, np.float64)
         if physics.success():
             return Outcome(success=True, seconds=(step + 1) / DEMONSTRATION_HZ)
-    return Outcome(seconds=len(targets) / DEMONSTRATION_HZ)
+    return Outcome(seconds=len(targets) / DEMONSTRATION_HZ, failure=classify(recorder.trace()))

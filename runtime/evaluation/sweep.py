@@ -7,20 +7,19 @@ figures that they have in common.
 """
 
 import json
-import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import mean
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel, Field, TypeAdapter, ValidationError
 
-from drivers.task_names import TASK_NAMES
 from runtime.config.output_paths import make_folder
 from runtime.errors import SettingsError
 from runtime.evaluation import table
 from runtime.evaluation.flags import EvaluateFlags
+from runtime.evaluation.sweep_plot import plot
 from runtime.evaluation.table import Row
 from runtime.evaluation.variants import SWEEPS, Variant, asked
 from runtime.host import plain_file
@@ -30,13 +29,8 @@ from runtime.host.revision import revision
 from runtime.host.terminal import say
 from runtime.training import command as training
 
-if TYPE_CHECKING:
-    from matplotlib.figure import Figure
-
 _LARGEST_BYTES = 16 << 20  # of a sweep's file; chosen: a record takes some KB
 _SIGNIFICANT, _DPI = 0.05, 120  # the usual level of a test; dots an inch of a plot, chosen
-_MARKS, _APART, _LABEL_LETTERS = "osD^vP*X", 0.6, 13
-"""A mark a task, how wide they stand apart (bars are 1), and letters in a line of a label; chosen by eye."""
 
 
 class _Record(BaseModel):
@@ -93,6 +87,16 @@ class Result:
         """Wilson's 95 % interval of the rate over all tasks."""
         return table.wilson(sum(self.outcomes), len(self.outcomes))
 
+    @property
+    def runs_per_s(self) -> float | None:
+        """Runs of System 1 a second, the mean over the tasks; None where they are not known."""
+        return table.mean_known([row.runs_per_s for row in self.rows])
+
+    @property
+    def actions_per_s(self) -> float | None:
+        """Targets in its chunks a second, likewise."""
+        return table.mean_known([row.actions_per_s for row in self.rows])
+
 
 def run(name: str, options: EvaluateFlags, evaluation: Evaluation) -> list[Result]:
     """Train what has to be trained, evaluate, write `OUT/NAME.json` (after each policy) and `.png`, say what held.
@@ -126,8 +130,9 @@ def run(name: str, options: EvaluateFlags, evaluation: Evaluation) -> list[Resul
     path.write_text(json.dumps(_record([*results, *kept]), indent=1) + "\n")
     together = over_seeds(results)
     plot(name, together).savefig(options.out / f"{name}.png", dpi=_DPI)
-    say("\n".join(lines(together)))
-    say("\n".join(statements(together)))
+    say("\n".join(lines(together, rated=name == "ratio")))
+    said = [line for own in by_series(name, together) for line in statements(own)]
+    say("\n".join(said))
     if len(together) < len(results):
         say("\n".join(by_training(results)))
     return together
@@ -163,13 +168,24 @@ def _earlier(path: Path) -> dict[tuple[str, int | None], Result]:
         raise SettingsError(f"{path}: not a record of a sweep ({error!r:.60}); give another --out") from None
 
 
-def lines(results: Sequence[Result]) -> list[str]:
-    """The ablation as a table, a column a task."""
+def by_series(name: str, results: Sequence[Result]) -> list[list[Result]]:
+    """The results that vary the same thing: those of one sweep, but where it has several series."""
+    series = {variant.name: variant.series for variant in SWEEPS[name]}
+    return [
+        [result for result in results if series[result.variant] == one]
+        for one in dict.fromkeys(series[result.variant] for result in results)
+    ]
+
+
+def lines(results: Sequence[Result], rated: bool = False) -> list[str]:
+    """The ablation as a table, a column a task; `rated`: with runs and actions of System 1 a second."""
     tasks = [row.task for row in results[0].rows]
     widest = max(len(result.variant) for result in results)
     widths = [max(len(task), 12) + 2 for task in tasks]
     columns = "".join(f"{task:>{width}}" for task, width in zip(tasks, widths, strict=True))
-    head = f"{'':<{widest}}{columns}{'all':>11}{'':>9}{'95 %':>11}"
+    head = f"{'':<{widest}}{columns}{'all':>11}{'':>9}{'95 %':>11}" + (
+        f"{'runs/s':>9}{'actions/s':>11}" if rated else ""
+    )
     body = [
         f"{result.variant:<{widest}}"
         + "".join(
@@ -177,9 +193,15 @@ def lines(results: Sequence[Result]) -> list[str]:
         )
         + f"{f'{sum(result.outcomes)}/{len(result.outcomes)}':>11}{100 * result.rate:>7.1f} %"
         + f"{f'{100 * result.interval[0]:.0f}..{100 * result.interval[1]:.0f} %':>11}"
+        + (f"{_known(result.runs_per_s, 2):>9}{_known(result.actions_per_s, 0):>11}" if rated else "")
         for result in results
     ]
     return [head, *body]
+
+
+def _known(value: float | None, digits: int) -> str:
+    """A number, or a dash where it is not known: an expert has no runs, an older record does not tell them."""
+    return "-" if value is None else f"{value:.{digits}f}"
 
 
 def statements(results: Sequence[Result]) -> list[str]:
@@ -201,42 +223,6 @@ def by_training(results: Sequence[Result]) -> list[str]:
     seeds = sorted({result.train_seed for result in results if result.train_seed is not None})
     alike = {seed: [result for result in results if result.train_seed == seed] for seed in seeds}
     return [f"seed {seed}: {said}" for seed, own in alike.items() for said in statements(own)]
-
-
-def plot(name: str, results: Sequence[Result]) -> "Figure":
-    """Bars with their intervals and numbers of scenes, and a mark a task that the legend names."""
-    from matplotlib.figure import Figure
-
-    tasks = [row.task for row in results[0].rows]
-    figure = Figure(figsize=(2.6 + 1.5 * len(results) + 1.2 * (len(tasks) > 1), 4.2), layout="constrained")
-    axes: Any = figure.add_subplot()
-    places = range(len(results))
-    rates = [100 * result.rate for result in results]
-    below = [rate - 100 * result.interval[0] for rate, result in zip(rates, results, strict=True)]
-    above = [100 * result.interval[1] - rate for rate, result in zip(rates, results, strict=True)]
-    axes.bar(places, rates, yerr=(below, above), capsize=4, color="#c3d2df", zorder=1, label="_all")
-    if len(tasks) > 1:
-        for index, task in enumerate(tasks):
-            beside = (index - (len(tasks) - 1) / 2) * _APART / len(tasks)  # else equal rates hide each other
-            shares = [100 * result.rows[index].rate for result in results]
-            axes.scatter(
-                [place + beside for place in places], shares, s=30, marker=_MARKS[index % len(_MARKS)], zorder=3, clip_on=False,
-                label=task,
-            )  # fmt: skip
-        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False, fontsize=8)
-    labels = [f"{_wrapped(result.variant)}\n{sum(result.outcomes)}/{len(result.outcomes)}" for result in results]
-    axes.set_xticks(list(places), labels, fontsize=9)
-    axes.set_xlim(-0.6, len(results) - 0.4)
-    axes.set_ylim(0, 105)
-    axes.set_ylabel("success, %")
-    whole = "all six tasks" if set(tasks) == set(TASK_NAMES) else f"{len(tasks)} tasks" if len(tasks) > 1 else tasks[0]
-    axes.set_title(f"{name}, {whole}: success rate with 95 % Wilson intervals", fontsize=10)
-    return figure
-
-
-def _wrapped(name: str) -> str:
-    """A variant's name in lines that fit under its bar."""
-    return "\n".join(textwrap.wrap(name, _LABEL_LETTERS))
 
 
 def _trained(name: str, variant: Variant, seed: int | None, options: EvaluateFlags) -> Path | None:
@@ -269,6 +255,10 @@ def _record(results: Sequence[Result]) -> list[dict[str, Any]]:
             "made_by": result.made_by,
             "rate": result.rate,
             "interval": result.interval,
+            "scenes": len(result.outcomes),
+            "successes": sum(result.outcomes),
+            "runs_per_s": result.runs_per_s,
+            "actions_per_s": result.actions_per_s,
             "tasks": [row.to_json() for row in result.rows],
         }
         for result in results

@@ -2,15 +2,21 @@
 Called by command.py and sweep.py.
 """
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
+from math import sqrt
 from statistics import mean, median, stdev
 from typing import Any, get_type_hints
 
 from pydantic import ConfigDict, create_model
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
 
+from drivers.sim.failures import FAILURES
 from runtime.evaluation.rollouts import Episode
+
+_CLASS_WIDTH = 11  # of a column of failures; chosen
+_DERIVED = ("rate", "spread", "successes", "rollouts", "failure_counts")  # written beside a row's own values
 
 
 @dataclass(frozen=True)
@@ -28,6 +34,9 @@ class Row:
     limited_share: float
     wall_s: float  # per rollout
     outcomes: tuple[bool, ...]  # of each scene, by its seed
+    failures: tuple[str, ...] = ()  # likewise, the class of its failure, empty for a success; (): none was recorded
+    runs_per_s: float | None = None  # of System 1, while the arms ran; None: none ran, or not recorded
+    actions_per_s: float | None = None  # targets of its chunks
 
     @property
     def successes(self) -> int:
@@ -49,22 +58,35 @@ class Row:
         """Standard deviation over the repeats; None of one, which has none."""
         return _spread(self.rates)
 
+    @property
+    def failure_counts(self) -> dict[str, int]:
+        """How many scenes failed in each class that occurs, the first class first."""
+        counted = Counter(self.failures)
+        return {name: counted[name] for name in FAILURES if counted[name]}
+
     def to_json(self) -> dict[str, Any]:
         """Plain values; the outcomes as a text of ones and zeros, in the order of the seeds."""
-        derived = {name: getattr(self, name) for name in ("rate", "spread", "successes", "rollouts")}
+        derived = {name: getattr(self, name) for name in _DERIVED}
         return self.__dict__ | derived | {"outcomes": "".join(str(int(done)) for done in self.outcomes)}
 
     @classmethod
     def from_json(cls, plain: dict[str, Any]) -> "Row":
-        """A row from the values that `to_json` gave; figures that follow from others are computed again.
+        """A row from the values that `to_json` gave, also before failures and rates of System 1 were recorded; figures that
+        follow from others are computed again.
 
         Raises KeyError, TypeError or ValueError for others.
         """
-        own: dict[str, Any] = {field.name: plain[field.name] for field in fields(cls)}
+        own: dict[str, Any] = {
+            field.name: plain[field.name] if field.default is MISSING else plain.get(field.name, field.default)
+            for field in fields(cls)
+        }
         reported = {"0": False, "1": True}
         own.update(rates=tuple(own["rates"]), outcomes=tuple(reported[done] for done in plain["outcomes"]))
+        own.update(failures=tuple(own["failures"]))
         if not own["outcomes"] or not own["rates"]:
             raise ValueError("a task without scenes")
+        if own["failures"] and len(own["failures"]) != len(own["outcomes"]):
+            raise ValueError("failures of other scenes")
         kinds: dict[str, Any] = {name: (kind, ...) for name, kind in get_type_hints(cls).items()}
         strict = create_model("Row", __config__=ConfigDict(strict=True, allow_inf_nan=False), **kinds)
         return cls(**strict.model_validate(own).__dict__)
@@ -88,6 +110,9 @@ def row(task: str, repeats: Sequence[Sequence[Episode]]) -> Row:
         limited_share=mean(episode.outcome.limited_share for episode in episodes),
         wall_s=mean(episode.wall_s for episode in episodes),
         outcomes=tuple(episode.outcome.success for episode in episodes),
+        failures=tuple(episode.outcome.failure for episode in episodes),
+        runs_per_s=_per_s([(episode.outcome.runs, episode.outcome.seconds) for episode in episodes]),
+        actions_per_s=_per_s([(episode.outcome.actions, episode.outcome.seconds) for episode in episodes]),
     )
 
 
@@ -106,6 +131,9 @@ def joined(rows: Sequence[Row]) -> Row:
         limited_share=mean(row.limited_share for row in rows),
         wall_s=mean(row.wall_s for row in rows),
         outcomes=tuple(outcome for row in rows for outcome in row.outcomes),
+        failures=tuple(kind for row in rows for kind in row.failures) if all(row.failures for row in rows) else (),
+        runs_per_s=mean_known([row.runs_per_s for row in rows]),
+        actions_per_s=mean_known([row.actions_per_s for row in rows]),
     )
 
 
@@ -123,6 +151,23 @@ def paired(one: Sequence[bool], other: Sequence[bool]) -> float:
     only_other = sum(b and not a for a, b in zip(one, other, strict=True))
     apart = only_one + only_other
     return float(binomtest(only_one, apart).pvalue) if apart else 1.0
+
+
+def paired_interval(only_one: int, only_other: int, scenes: int) -> tuple[float, float]:
+    """The 95 % interval of the other's rate less the one's on the same scenes (Agresti and Min 2005: Wald's, with half a
+    scene added to each of the four outcomes of a pair).
+
+    Args:
+        only_one: Scenes that only the one did.
+        only_other: Scenes that only the other did.
+        scenes: All that both played.
+
+    Returns:
+        Lowest and highest difference, -1 to 1.
+    """
+    total, apart, more = scenes + 2, only_one + only_other + 1, only_other - only_one
+    half = float(norm.ppf(0.975)) * sqrt(apart - more**2 / total) / total
+    return max(-1.0, more / total - half), min(1.0, more / total + half)
 
 
 def lines(rows: Sequence[Row]) -> list[str]:
@@ -151,6 +196,33 @@ def lines(rows: Sequence[Row]) -> list[str]:
     of_repeats = tuple(mean(rates) for rates in zip(*(row.rates for row in rows), strict=True))
     done, played = sum(row.successes for row in rows), sum(row.rollouts for row in rows)
     return [head, *body, f"{'all':<26}{_rate(done, played)}{_plus_minus(_spread(of_repeats))}"]
+
+
+def failure_lines(rows: Sequence[Row]) -> list[str]:
+    """How many scenes of each task failed in which class; no lines where none failed, or none was classified."""
+    of = [row for row in rows if row.failure_counts]
+    if not of:
+        return []
+    head = f"{'failures':<26}" + "".join(f"{name:>{_CLASS_WIDTH}}" for name in FAILURES)
+    counted = [(row.task, row.failure_counts) for row in of]
+    if len(of) > 1:
+        counted.append(("all", dict(sum((Counter(row.failure_counts) for row in of), Counter[str]()))))
+    return [
+        head,
+        *(f"{task:<26}" + "".join(f"{counts.get(n, 0):>{_CLASS_WIDTH}}" for n in FAILURES) for task, counts in counted),
+    ]
+
+
+def _per_s(counts: Sequence[tuple[int, float]]) -> float | None:
+    """Counts of episodes over their seconds; None where nothing was counted."""
+    total, time_s = sum(count for count, _ in counts), sum(time for _, time in counts)
+    return total / time_s if total and time_s else None
+
+
+def mean_known(values: Sequence[float | None]) -> float | None:
+    """The mean of the values that are known; None where none is."""
+    known = [value for value in values if value is not None]
+    return mean(known) if known else None
 
 
 def _done_after(row: Row) -> str:

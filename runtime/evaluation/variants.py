@@ -1,7 +1,7 @@
 """What each of the paper's ablations compares: flags of the run, or of the training of a policy each. Used by sweep.
 
-Those of the run (ratio, shift, blend) evaluate one policy; those of the policy (features, inputs, window, filter, depth, eyes)
-first train a policy each.
+Those of the run (ratio, shift, blend, latency) evaluate one policy; those of the policy (features, inputs, window, filter,
+depth, eyes) first train a policy each.
 """
 
 from dataclasses import dataclass
@@ -21,6 +21,8 @@ class Variant:
     name: str
     settings: tuple[str, ...] = ()  # flags of the run
     policy: tuple[str, ...] | None = None  # flags of the training, () for `small` as it is; None: nothing is trained
+    series: str = ""  # what it varies, with the unit, where that is a number
+    value: float = 0.0  # that number
 
 
 def _filters(spatial: str, motion: str) -> tuple[str, ...]:
@@ -31,11 +33,25 @@ def _depth(dual: int, single: int) -> tuple[str, ...]:
     return ("--policy.video.backbone.dual_blocks", str(dual), "--policy.video.backbone.single_blocks", str(single))
 
 
+def _latency(system: int, latency_ms: int) -> Variant:
+    """One system at another latency. System 2's conditions may then be as old as it makes them: else the arms' limit of 4 s
+    would stop them, whatever the policy could do.
+    """
+    flags = (f"--system{system}-s", f"{latency_ms / 1e3:g}")
+    older = ("--safety.max_condition_age_s", _OLDEST_S) if system == 2 else ()
+    return Variant(
+        f"System {system} {latency_ms} ms", (*flags, *older), series=f"latency of System {system}, ms", value=latency_ms
+    )
+
+
 _PLAIN = ("--policy.head.guess_width", "0")  # a first guess is made of keypoints
 # Pictures and width are those of the small size's keypoints; the rest is chosen.
 _SIGLIP = '{"kind":"siglip","image_px":64,"width":128,"depth":4,"heads":4,"patch_px":8,"feed_forward":256}'
 _NO_VIDEO = Variant("no video", policy=("--policy.inputs", "no_video"))
 _NATIVE = ("--policy.video.high.height_px", "192", "--policy.video.high.width_px", "256")
+_LATENCIES_MS = {2: (50, 100, 200, 400, 800, 1500, 2500, 4000), 1: (30, 45, 60, 90, 130, 190, 280, 400)}
+"""By system; chosen: evenly on a logarithmic axis, from a GPU's to a slow processor's."""
+_OLDEST_S = "15"  # chosen: above 1.5 times two cycles of 4 s and a period (condition_age.py)
 # Ratios of the paper's Figure 5 (b); sizes of windows and depths around those of the small policy, chosen.
 SWEEPS: dict[str, tuple[Variant, ...]] = {
     "ratio": tuple(Variant(f"1:{n}", ("--ratio", str(n))) for n in (1, 2, 4, 8, 16)),
@@ -70,6 +86,7 @@ SWEEPS: dict[str, tuple[Variant, ...]] = {
         *(Variant(f"{d} + {s} blocks", policy=_depth(d, s)) for d, s in ((1, 0), (2, 0), (4, 0), (4, 1))),
         Variant("4 + 2 blocks", policy=()),
     ),
+    "latency": tuple(_latency(system, ms) for system, several in _LATENCIES_MS.items() for ms in several),
 }
 
 

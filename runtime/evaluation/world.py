@@ -6,7 +6,7 @@ How long each system takes is declared, so what comes out is a property of polic
 machine and build it is the same again from the same seed. Events happen in order of time: ticks, pictures, and what was made.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
@@ -17,6 +17,8 @@ from numpy.typing import NDArray
 from drivers.arm import ArmState
 from drivers.cobot_magic import CAMERAS, SIDES
 from drivers.sim.camera_renderer import Eye
+from drivers.sim.episode_recorder import EpisodeRecorder
+from drivers.sim.failures import classify
 from drivers.sim.physics import Physics
 from drivers.sim.tasks import shifted_task
 from drivers.sim.tasks.task import DEMONSTRATION_HZ
@@ -34,7 +36,8 @@ from runtime.systems.virtual_clock import EPOCH, Chunk, Policy, VirtualClock, Vi
 _BEGIN_NS = 1_000 * NS_PER_S  # any time but zero, which stands for "never"
 _EPISODE, _INSTRUCTION = 1, 1  # numbers: there is one of each
 _START_S = 3.0
-"""Longest wait for the first chunk, beyond a task's own time; chosen: many runs of both systems at the usual latencies."""
+"""Longest wait for the first chunk, beyond a task's own time; chosen: many runs of both systems at the usual latencies, and two
+at any."""
 _KEPT_FRAMES = 400  # states that can still be drawn; chosen: more than both systems look back at (fit.KEPT_FRAMES)
 _LONGEST_S = 60.0  # that anything may be declared to take; chosen: beyond it no chunk would be used
 
@@ -103,10 +106,12 @@ class Outcome:
     success: bool = False
     seconds: float = 0.0  # until success, or the task's time limit
     runs: int = 0
+    actions: int = 0  # targets of all chunks together
     conditions: int = 0
     condition_ages_s: list[float] = field(default_factory=list)  # at each chunk
     holds: int = 0
     fault: str = ""
+    failure: str = ""  # its class (drivers/sim/failures.py); empty: none, or nothing was recorded
     limited_share: float = 0.0  # of the ticks while running
     film: list[bytes] = field(default_factory=list)  # head pictures as JPEG, if asked for
 
@@ -146,10 +151,13 @@ class World:
         self._set(seed)
         for place, eye in enumerate(self._eyes.values()):
             eye.restart(seed * len(self._eyes) + place)
-        return run(
+        recorder = EpisodeRecorder(self._physics)
+        outcome = run(
             self._settings, self._policy, self._latencies, self._physics, self._eyes, text, seed, limit_s, film_every,
-            conditions,
+            conditions, recorder.note,
         )  # fmt: skip
+        outcome.failure = "" if outcome.success else classify(recorder.trace())
+        return outcome
 
     def _set(self, seed: int) -> None:
         """Make the scene of a seed ready; under a shift of the scene each one is another world."""
@@ -166,6 +174,10 @@ class World:
             eye.close()
 
 
+def _nothing() -> None:
+    """For a scene of which nobody records anything."""
+
+
 def check_rates(settings: Settings) -> None:
     """A scene advances as the simulator does, and its cameras see as often as those of a demonstration, else SettingsError."""
     rates = [("arms.rate_hz", settings.arms.rate_hz, SIMULATOR_HZ)]
@@ -180,7 +192,7 @@ def check_rates(settings: Settings) -> None:
 
 def run(
     settings: Settings, policy: Policy, latencies: Latencies, body: Body, eyes: Mapping[str, Sight], text: str, seed: int,
-    limit_s: float, film_every: int = 0, conditions: Conditions | None = None,
+    limit_s: float, film_every: int = 0, conditions: Conditions | None = None, note: Callable[[], None] = _nothing,
 ) -> Outcome:  # fmt: skip
     """Play one episode on a scene that stands ready.
 
@@ -195,6 +207,7 @@ def run(
         limit_s: Longest time from the first RUNNING.
         film_every: Keep every so many-th picture of the head camera; 0: none.
         conditions: Notes what System 2 makes, and may put others in their place.
+        note: Called whenever the cameras take pictures, and at the end.
 
     Raises:
         SettingsError: The scene does not have these rates.
@@ -203,7 +216,7 @@ def run(
     policy.fast.clear()
     policy.slow.clear()
     noted = Conditions() if conditions is None else conditions
-    return _Episode(settings, policy, latencies, body, eyes, text, seed, noted).play(limit_s, film_every)
+    return _Episode(settings, policy, latencies, body, eyes, text, seed, noted, note).play(limit_s, film_every)
 
 
 class _Episode:
@@ -211,9 +224,9 @@ class _Episode:
 
     def __init__(
         self, settings: Settings, policy: Policy, latencies: Latencies, body: Body, eyes: Mapping[str, Sight], text: str,
-        seed: int, conditions: Conditions,
+        seed: int, conditions: Conditions, note: Callable[[], None],
     ) -> None:  # fmt: skip
-        self._conditions = conditions
+        self._conditions, self._note = conditions, note
         self._settings, self._latencies, self._body, self._eyes = settings, latencies, body, eyes
         self._film_every, self._limit_s = 0, 0.0
         self._clock = VirtualClock(_BEGIN_NS)
@@ -245,6 +258,7 @@ class _Episode:
         self._clock.at(_BEGIN_NS, self._capture)
         while not self._over and self._clock.next():
             pass
+        self._note()
         outcome, state, now_ns = self._outcome, self._arms, self._clock.now_ns
         assert state is not None
         outcome.holds, outcome.fault = state.machine.status.holds, state.machine.latched.fault
@@ -278,13 +292,15 @@ class _Episode:
     def _judge(self, mode: messages.Mode) -> None:
         """Note success, and whether the episode is over: by success, a fault, or its time."""
         now_ns, begun_ns = self._clock.now_ns, self._running_since_ns
-        late = now_ns - _BEGIN_NS > seconds(self._limit_s + _START_S)
+        start_s = max(_START_S, 2 * (self._latencies.system1_s + self._latencies.system2_s))
+        late = now_ns - _BEGIN_NS > seconds(self._limit_s + start_s)
         late = late or (begun_ns is not None and now_ns - begun_ns > seconds(self._limit_s))
         self._outcome.success = begun_ns is not None and self._body.success()
         self._over = self._outcome.success or late or mode == "FAULT"
 
     def _capture(self) -> None:
         """All cameras take a picture at once; what they saw is drawn when somebody asks for it."""
+        self._note()
         number, now_ns = self._frames, self._clock.now_ns
         self._scenes[number] = self._body.qpos()
         self._scenes.pop(number - _KEPT_FRAMES, None)
@@ -325,6 +341,7 @@ class _Episode:
         if isinstance(made, messages.ActionChunk):
             self._inbox.append(made)
             self._outcome.runs += 1
+            self._outcome.actions += len(made.q)
             self._outcome.condition_ages_s.append((made.stamp_ns - made.conditions_capture_ns) / NS_PER_S)
         self._system2.hear(made)
         self._system2.advance()

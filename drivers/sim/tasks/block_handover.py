@@ -13,7 +13,7 @@ from drivers.cobot_magic import TABLE_TOP_M
 from drivers.sim import shapes
 from drivers.sim.colours import opaque
 from drivers.sim.tasks.objects import Block, put, upright
-from drivers.sim.tasks.task import Task, grasp_m, grip_m, place_m
+from drivers.sim.tasks.task import Task, beyond_m, grasp_m, grip_m, place_m
 from drivers.task_names import INSTRUCTIONS
 
 BLOCK_HALF_M = (0.03, 0.03, 0.1)  # by the rule
@@ -22,6 +22,7 @@ MAT_THICKNESS_M = 0.01  # so that a block that stands on it has its middle at th
 OPEN_GRIP_M = 0.07  # what counts as open; chosen: 10 mm wider than the block, of 80
 HELD_BELOW_M = -0.065  # where the right hand holds it, from its middle; chosen: 35 mm above its lower end
 _STANDING_Z_M = 0.85  # of the block's middle, by the rule
+_TOLERANCE_M, _HEIGHT_M = 0.02, 0.0015  # aside and in height, by the rule
 _HAND_M = 0.2  # by the rule
 
 
@@ -29,6 +30,7 @@ class BlockHandover(Task):
     name: ClassVar[str] = "block_handover"
     instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["block_handover"]
     step_limit: ClassVar[int] = 600
+    manipulated: ClassVar[tuple[str, ...]] = ("block",)
     goals_m: ClassVar[tuple[tuple[float, float], ...]] = (TARGET_XY_M,)
 
     @property
@@ -49,9 +51,11 @@ class BlockHandover(Task):
 
     def success(self, model: Any, data: Any) -> bool:
         """Whether the block stands on the mat within 0.02 m of its centre, the right hand open beside it."""
-        x_m, y_m, z_m = place_m(data, "block")
-        near = abs(x_m - TARGET_XY_M[0]) < 0.02 and abs(y_m - TARGET_XY_M[1]) < 0.02
-        stands = near and abs(z_m - _STANDING_Z_M) < 0.0015
+        stands = self.lack_m(data, "block") == (0, 0)
         goal_m = np.array([*TARGET_XY_M, _STANDING_Z_M + HELD_BELOW_M])
         beside = np.linalg.norm(grasp_m(data, "right") - goal_m) < _HAND_M
         return bool(stands and beside and grip_m(data, "right") > OPEN_GRIP_M)
+
+    def lack_m(self, data: Any, name: str) -> tuple[float, float]:
+        """The way to where it stands on the mat."""
+        return beyond_m(place_m(data, name) - (*TARGET_XY_M, _STANDING_Z_M), _TOLERANCE_M, _HEIGHT_M)

@@ -11,13 +11,14 @@ import numpy as np
 
 from drivers.cobot_magic import SIDES, TABLE_TOP_M
 from drivers.sim.tasks.objects import Cup, add_disc, put, upright
-from drivers.sim.tasks.task import Task, grip_m, place_m
+from drivers.sim.tasks.task import Task, beyond_m, grip_m, place_m
 from drivers.task_names import INSTRUCTIONS
 
 PLATE_XY_M = (0.0, -0.05)  # by the rule
 PLATE_THICKNESS_M = 0.004  # chosen: so flat that what stands on it is within the rule's 10 mm of the table
 CONTAINER = Cup(radius_m=0.033, half_height_m=0.03, mass_kg=0.1)  # chosen: 14 mm narrower than an open gripper
 _OPEN_GRIP_M = 0.07  # what counts as open; chosen: 10 mm less than wholly
+_TOLERANCE_M, _HEIGHT_M = 0.02, 0.01  # aside and in height, by the rule
 _HANDS_M = 0.98  # by the rule
 
 
@@ -25,6 +26,7 @@ class ContainerPlace(Task):
     name: ClassVar[str] = "container_place"
     instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["container_place"]
     step_limit: ClassVar[int] = 350
+    manipulated: ClassVar[tuple[str, ...]] = ("container",)
     goals_m: ClassVar[tuple[tuple[float, float], ...]] = (PLATE_XY_M,)
 
     @property
@@ -46,7 +48,11 @@ class ContainerPlace(Task):
 
     def success(self, model: Any, data: Any) -> bool:
         """Whether it stands on the plate, both grippers are open, and a hand is up."""
-        x_m, y_m, z_m = place_m(data, "container") - (*PLATE_XY_M, TABLE_TOP_M + CONTAINER.half_height_m)
-        stands = abs(x_m) < 0.02 and abs(y_m) < 0.02 and abs(z_m) < 0.01
+        stands = self.lack_m(data, "container") == (0, 0)
         let_go = all(grip_m(data, side) > _OPEN_GRIP_M for side in SIDES)
         return bool(stands and let_go and max(place_m(data, f"{side}/hand")[2] for side in SIDES) > _HANDS_M)
+
+    def lack_m(self, data: Any, name: str) -> tuple[float, float]:
+        """The way to where it stands on the plate."""
+        offset_m = place_m(data, name) - (*PLATE_XY_M, TABLE_TOP_M + CONTAINER.half_height_m)
+        return beyond_m(offset_m, _TOLERANCE_M, _HEIGHT_M)

@@ -29,6 +29,7 @@ class _DualBottles(Task):
 
     targets_m: ClassVar[dict[str, tuple[float, float]]]
     y_m: ClassVar[tuple[float, float]]
+    manipulated: ClassVar[tuple[str, ...]] = tuple(NAMES.values())
 
     @property
     def bottle(self) -> Bottle:
@@ -45,6 +46,13 @@ class _DualBottles(Task):
         places = {side: place_m(data, name) for side, name in NAMES.items()}
         near = all(np.hypot(*(place[:2] - self.targets_m[side])) < _TOLERANCE_M for side, place in places.items())
         return bool(near and min(place[2] for place in places.values()) > _LIFTED_M)
+
+    def lack_m(self, data: Any, name: str) -> tuple[float, float]:
+        """The way of one bottle to the cylinder over its target in which the rule wants it."""
+        place = place_m(data, name)
+        side = next(side for side, bottle in NAMES.items() if bottle == name)
+        aside_m = np.hypot(*(place[:2] - self.targets_m[side])) - _TOLERANCE_M
+        return max(0.0, float(aside_m)), max(0.0, _LIFTED_M - float(place[2]))
 
     def _strewn(self, random: np.random.Generator) -> dict[str, NDArray[np.float64]]:
         """Where both stand: x 0.05..0.25 to their side, y in the task's range."""

@@ -12,13 +12,14 @@ import numpy as np
 
 from drivers.cobot_magic import TABLE_TOP_M
 from drivers.sim.tasks.objects import Cup, Disc, put, upright
-from drivers.sim.tasks.task import Task, place_m
+from drivers.sim.tasks.task import Task, beyond_m, place_m
 from drivers.task_names import INSTRUCTIONS
 
 CUP = Cup()
 COASTER = Disc(radius_m=0.045, half_height_m=0.006)  # so thick that a cup on it has its middle at _STANDING_M
 _TOLERANCE_M = 0.025  # by the rule
 _STANDING_M = 0.792  # of the cup's middle, by the rule
+_HEIGHT_M = 0.005  # above it, by the rule
 _LEAST_APART_M = 0.1  # by the rule
 
 
@@ -26,6 +27,7 @@ class EmptyCupPlace(Task):
     name: ClassVar[str] = "empty_cup_place"
     instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["empty_cup_place"]
     step_limit: ClassVar[int] = 500
+    manipulated: ClassVar[tuple[str, ...]] = ("cup",)
 
     @property
     def cup(self) -> Cup:
@@ -53,4 +55,9 @@ class EmptyCupPlace(Task):
         """Whether the cup is over the coaster's middle, and so low that it stands on it."""
         cup, coaster = place_m(data, "cup"), place_m(data, "coaster")
         near = abs(cup[0] - coaster[0]) < _TOLERANCE_M and abs(cup[1] - coaster[1]) < _TOLERANCE_M
-        return bool(near and cup[2] - _STANDING_M < 0.005)
+        return bool(near and cup[2] - _STANDING_M < _HEIGHT_M)
+
+    def lack_m(self, data: Any, name: str) -> tuple[float, float]:
+        """The way to where it stands on the coaster."""
+        x_m, y_m, z_m = place_m(data, name) - (*place_m(data, "coaster")[:2], _STANDING_M)
+        return beyond_m(np.array([x_m, y_m, max(0.0, z_m)]), _TOLERANCE_M, _HEIGHT_M)

@@ -31,6 +31,7 @@ class PickAppleMessy(Task):
     name: ClassVar[str] = "pick_apple_messy"
     instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["pick_apple_messy"]
     step_limit: ClassVar[int] = 250
+    manipulated: ClassVar[tuple[str, ...]] = ("apple",)
 
     @property
     def apple(self) -> Apple:
@@ -57,3 +58,7 @@ class PickAppleMessy(Task):
     def success(self, model: Any, data: Any) -> bool:
         """Whether the apple is above the rule's height; whether it is held is not asked."""
         return bool(place_m(data, "apple")[2] > _LIFTED_M)
+
+    def lack_m(self, data: Any, name: str) -> tuple[float, float]:
+        """How much higher it has to be."""
+        return 0.0, max(0.0, _LIFTED_M - float(place_m(data, name)[2]))

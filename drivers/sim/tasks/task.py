@@ -22,6 +22,7 @@ class Task(ABC):
     instructions: ClassVar[tuple[str, ...]]  # the first is the default, the others are other wordings
     step_limit: ClassVar[int]  # targets
 
+    manipulated: ClassVar[tuple[str, ...]]  # the objects that it is about, by the names of their bodies
     goals_m: ClassVar[
         tuple[tuple[float, float], ...]
     ] = ()  # x and y of where things are brought, if that place is fixed
@@ -50,10 +51,20 @@ class Task(ABC):
     def success(self, model: Any, data: Any) -> bool:
         """Whether the state in `data` fulfils the task's rule."""
 
+    @abstractmethod
+    def lack_m(self, data: Any, name: str) -> tuple[float, float]:
+        """How far a manipulated object is from where the rule wants it, aside and in height, m; both 0: it is there."""
+
 
 def place_m(data: Any, body: str) -> NDArray[np.float64]:
     """Where a body's frame is in the world, (3,) m; a copy."""
     return data.body(body).xpos.copy()
+
+
+def beyond_m(offset_m: NDArray[np.float64], aside_m: float, height_m: float) -> tuple[float, float]:
+    """How far an offset (3,) from a goal is outside a box of half widths `aside_m` and half height `height_m`, m: both ways."""
+    outside_m = np.maximum(0, np.abs(offset_m) - (aside_m, aside_m, height_m))
+    return float(np.hypot(*outside_m[:2])), float(outside_m[2])
 
 
 def grasp_m(data: Any, side: str) -> NDArray[np.float64]:

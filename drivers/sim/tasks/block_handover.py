@@ -29,6 +29,7 @@ class BlockHandover(Task):
     name: ClassVar[str] = "block_handover"
     instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["block_handover"]
     step_limit: ClassVar[int] = 600
+    manipulated: ClassVar[tuple[str, ...]] = ("block",)
     goals_m: ClassVar[tuple[tuple[float, float], ...]] = (TARGET_XY_M,)
 
     @property

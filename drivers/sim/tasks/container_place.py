@@ -25,6 +25,7 @@ class ContainerPlace(Task):
     name: ClassVar[str] = "container_place"
     instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["container_place"]
     step_limit: ClassVar[int] = 350
+    manipulated: ClassVar[tuple[str, ...]] = ("container",)
     goals_m: ClassVar[tuple[tuple[float, float], ...]] = (PLATE_XY_M,)
 
     @property

@@ -59,6 +59,7 @@ class DualBottlesPickEasy(_DualBottles):
     name: ClassVar[str] = "dual_bottles_pick_easy"
     instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["dual_bottles_pick_easy"]
     step_limit: ClassVar[int] = 400
+    manipulated: ClassVar[tuple[str, ...]] = ("red_bottle", "green_bottle")
     targets_m: ClassVar[dict[str, tuple[float, float]]] = {"left": (-0.046, -0.105), "right": (0.057, -0.105)}
     goals_m: ClassVar[tuple[tuple[float, float], ...]] = tuple(targets_m.values())
     y_m: ClassVar[tuple[float, float]] = (0.03, 0.23)
@@ -73,6 +74,7 @@ class DualBottlesPickHard(_DualBottles):
     name: ClassVar[str] = "dual_bottles_pick_hard"
     instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["dual_bottles_pick_hard"]
     step_limit: ClassVar[int] = 400
+    manipulated: ClassVar[tuple[str, ...]] = ("red_bottle", "green_bottle")
     targets_m: ClassVar[dict[str, tuple[float, float]]] = {"left": (-0.07, -0.11), "right": (0.06, -0.11)}
     goals_m: ClassVar[tuple[tuple[float, float], ...]] = tuple(targets_m.values())
     y_m: ClassVar[tuple[float, float]] = (-0.10, 0.06)

@@ -26,6 +26,7 @@ class EmptyCupPlace(Task):
     name: ClassVar[str] = "empty_cup_place"
     instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["empty_cup_place"]
     step_limit: ClassVar[int] = 500
+    manipulated: ClassVar[tuple[str, ...]] = ("cup",)
 
     @property
     def cup(self) -> Cup:

@@ -31,6 +31,7 @@ class PickAppleMessy(Task):
     name: ClassVar[str] = "pick_apple_messy"
     instructions: ClassVar[tuple[str, ...]] = INSTRUCTIONS["pick_apple_messy"]
     step_limit: ClassVar[int] = 250
+    manipulated: ClassVar[tuple[str, ...]] = ("apple",)
 
     @property
     def apple(self) -> Apple:

@@ -21,6 +21,7 @@ class Task(ABC):
     name: ClassVar[str]
     instructions: ClassVar[tuple[str, ...]]  # the first is the default, the others are other wordings
     step_limit: ClassVar[int]  # targets
+    manipulated: ClassVar[tuple[str, ...]]  # the bodies that hands take
 
     goals_m: ClassVar[
         tuple[tuple[float, float], ...]

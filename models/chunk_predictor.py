@@ -192,25 +192,54 @@ class ChunkPredictor(Computed):
         Returns:
             (H, J) float32, rad, gripper m, within the checkpoint's ranges; the first n are the prefix, unchanged.
         """
-        config, device, dtype = self.config, self.device, self.dtype
+        device, dtype = self.device, self.dtype
         both = None
-        if conditions is not None and config.hears_video:
+        if conditions is not None and self.config.hears_video:
             both = sent(torch.cat([conditions.spatial, conditions.motion])[None], device).to(dtype)
+        self.instruct(instruction)
+        assert self._instruction is not None
+        given = self.chunk_inputs(
+            self._instruction[1], torch.cat(tuple(sets))[None], both, q, age_s, prefix, noise_seed
+        )
+        targets = self.statistics.denormalize(joints_of(self.config.head, self.denoised(given).cpu())[0], q)
+        targets[: len(prefix)] = prefix
+        return targets
+
+    def chunk_inputs(
+        self,
+        language: torch.Tensor,
+        images: torch.Tensor,
+        conditions: torch.Tensor | None,
+        q: NDArray[np.float64],
+        age_s: float,
+        prefix: NDArray[np.floating],
+        noise_seed: int,
+    ) -> ChunkInputs:
+        """What a chunk is denoised from, of tensors that are where the networks are.
+
+        Args:
+            language: (1, L, text width) states of the instruction.
+            images: (1, 2 * cameras * N, D) tokens of two sets of pictures, the set before first.
+            conditions: (1, K, former's width) System 2's tokens; None: the chunk is made without.
+            q: (J,) the joints now, as `predict_chunk` takes them, and all that follows.
+            age_s: of the newest frame that the conditions saw, s.
+            prefix: (n, J) targets that are committed already.
+            noise_seed: draws the noise.
+
+        Returns:
+            All of it on the networks' device.
+        """
+        config, device = self.config, self.device
         generator = torch.Generator().manual_seed(noise_seed)
         noise = torch.randn((1, config.horizon, config.head.action_width), generator=generator)
         known = vector_of(config.head, self.statistics.normalize(prefix, q)[None])
-        self.instruct(instruction)
-        assert self._instruction is not None
-        given = ChunkInputs(
-            language=self._instruction[1],
-            images=torch.cat(tuple(sets))[None],
-            conditions=both,
+        return ChunkInputs(
+            language=language,
+            images=images,
+            conditions=conditions,
             age_s=sent(torch.tensor([age_s]), device),
-            state=sent(self.statistics.normalize_state(q)[None], device).to(dtype),
+            state=sent(self.statistics.normalize_state(q)[None], device).to(self.dtype),
             noise=sent(noise, device),
             prefix=sent(functional.pad(known, (0, 0, 0, config.horizon - len(prefix))), device),
             committed=sent((torch.arange(config.horizon) < len(prefix))[None], device),
         )
-        targets = self.statistics.denormalize(joints_of(config.head, self.denoised(given).cpu())[0], q)
-        targets[: len(prefix)] = prefix
-        return targets

@@ -31,7 +31,7 @@ ARITHMETIC = (
     "runtime/arms/limits.py", "runtime/arms/joint_limits.py", "runtime/arms/trajectory.py",
     "models/filters.py", "models/action_dit.py", "models/layers.py", "models/diffusion.py", "models/qformer.py",
     "models/normalize.py", "models/images.py", "models/encoders/siglip.py", "models/encoders/keypoints.py",
-    "models/backbones/backbone.py", "models/backbones/hunyuan.py", "models/backbones/wan.py",
+    "models/grad_cam.py", "models/backbones/backbone.py", "models/backbones/hunyuan.py", "models/backbones/wan.py",
 )  # fmt: skip
 _ARRAYS = ("Tensor", "Array", "NDArray", "ndarray", "KeyValue")
 """Annotations of what has a shape; a parameter of such a type tells it in brackets."""

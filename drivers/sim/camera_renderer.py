@@ -4,6 +4,7 @@ Used by the simulated camera driver, by demonstrations and by evaluation, so tha
 """
 
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -71,13 +72,34 @@ class Eye:
 
     def render(self, qpos: NDArray[np.float64]) -> NDArray[np.uint8]:
         """The picture (H, W, 3) uint8 RGB of a scene's qpos (nq,), without noise."""
+        self._set(qpos)
+        with _GL_LOCK:
+            self._renderer.update_scene(self._data, self._camera, self._option)
+            return self._renderer.render()
+
+    def mask(self, qpos: NDArray[np.float64], bodies: Sequence[str]) -> NDArray[np.bool_]:
+        """The pixels (H, W) of a scene's qpos (nq,) in which one of these bodies shows: what hides it is not its."""
+        self._set(qpos)
+        with _GL_LOCK:
+            self._renderer.enable_segmentation_rendering()
+            try:
+                self._renderer.update_scene(self._data, self._camera, self._option)
+                shown, kind = np.moveaxis(self._renderer.render(), -1, 0)
+            finally:
+                self._renderer.disable_segmentation_rendering()
+        wanted = np.isin(self._model.geom_bodyid, [self._model.body(name).id for name in bodies])
+        return (kind == mujoco.mjtObj.mjOBJ_GEOM.value) & wanted[shown]
+
+    def fits(self, qpos: NDArray[np.float64]) -> bool:
+        """Whether a state is one of this scene: it has as many numbers."""
+        return qpos.shape == self._data.qpos.shape
+
+    def _set(self, qpos: NDArray[np.float64]) -> None:
+        """Put the scene into a state, and mark what of it may show."""
         self._data.qpos[:] = qpos
         mujoco.mj_kinematics(self._model, self._data)
         mujoco.mj_camlight(self._model, self._data)
         self._model.geom_group[:] = np.where(self._is_seen(), self._drawn_group, _UNSEEN)
-        with _GL_LOCK:
-            self._renderer.update_scene(self._data, self._camera, self._option)
-            return self._renderer.render()
 
     def close(self) -> None:
         """Free the renderer and its GL context, in the thread that made it."""

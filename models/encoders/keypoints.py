@@ -3,6 +3,8 @@
 Legend: B pictures, S their height and width in px, P keypoints, N tokens, D width.
 """
 
+from collections.abc import Callable
+
 import torch
 from torch import nn
 from torch.nn import functional
@@ -33,8 +35,34 @@ class KeypointEncoder(ImageEncoder):
         Returns:
             (sets * cameras, N, D) in the same order.
         """
-        seen = [camera(pictures[index :: len(self.cameras)]) for index, camera in enumerate(self.cameras)]
-        return torch.stack(seen, dim=1).flatten(0, 1)
+        return self._each(lambda camera, own: camera(own), pictures)
+
+    def feature_maps(self, pictures: torch.Tensor) -> torch.Tensor:
+        """What both convolutions make of sets of pictures: keypoints and patches are read from it.
+
+        Args:
+            pictures: (sets * cameras, 3, S, S), as `forward` takes them.
+
+        Returns:
+            (sets * cameras, S / 4, S / 4, C).
+        """
+        return self._each(lambda camera, own: camera.maps(own), pictures).permute(0, 2, 3, 1)
+
+    def tokens_of(self, maps: torch.Tensor) -> torch.Tensor:
+        """The tokens of such maps.
+
+        Args:
+            maps: (sets * cameras, S / 4, S / 4, C) of `feature_maps`.
+
+        Returns:
+            (sets * cameras, N, D) as `forward` gives them.
+        """
+        return self._each(lambda camera, own: camera.tokens(own), maps.permute(0, 3, 1, 2))
+
+    def _each(self, call: Callable[..., torch.Tensor], sets: torch.Tensor) -> torch.Tensor:
+        """What each camera makes of its own, (sets * cameras, ...), in the same order."""
+        made = [call(camera, sets[index :: len(self.cameras)]) for index, camera in enumerate(self.cameras)]
+        return torch.stack(made, dim=1).flatten(0, 1)
 
 
 class KeypointCamera(nn.Module):
@@ -63,8 +91,29 @@ class KeypointCamera(nn.Module):
         Returns:
             (B, 1 + grid^2, D): one token of all keypoints' coordinates, then one for each patch, row by row.
         """
+        return self.tokens(self.maps(pictures))
+
+    def maps(self, pictures: torch.Tensor) -> torch.Tensor:
+        """What the convolutions make of one camera's pictures.
+
+        Args:
+            pictures: (B, 3, S, S) RGB in -1..1.
+
+        Returns:
+            (B, C, S / 4, S / 4).
+        """
         maps = self.body(functional.silu(self.stem(pictures)))
-        maps = functional.silu(maps if self.around is None else self.around(maps))
+        return functional.silu(maps if self.around is None else self.around(maps))
+
+    def tokens(self, maps: torch.Tensor) -> torch.Tensor:
+        """The tokens of these maps.
+
+        Args:
+            maps: (B, C, S / 4, S / 4) of `maps`.
+
+        Returns:
+            (B, 1 + grid^2, D) as `forward` gives them.
+        """
         points = self.keypoint(spatial_softmax(_SHARPNESS * self.heat(maps)).to(maps.dtype))
         patches = functional.adaptive_avg_pool2d(maps, self.grid).flatten(2).transpose(1, 2)
         return torch.cat([points.unsqueeze(1), self.patch(patches)], dim=1)
@@ -105,7 +154,14 @@ class ResidualBlock(nn.Module):
         self.convolutions = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
 
     def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """(B, C, h, w) -> the same shape."""
+        """What came in, and what both convolutions make of it.
+
+        Args:
+            maps: (B, C, h, w).
+
+        Returns:
+            (B, C, h, w).
+        """
         x = maps
         for norm, convolution in zip(self.norms, self.convolutions, strict=True):
             x = convolution(functional.silu(norm(x)))

@@ -56,3 +56,26 @@ class SiglipEncoder(ImageEncoder):
             (B, N, D), after the model's last LayerNorm.
         """
         return self.model(pixel_values=pictures).last_hidden_state
+
+    def feature_maps(self, pictures: torch.Tensor) -> torch.Tensor:
+        """The tokens in their places of the picture.
+
+        Args:
+            pictures: (B, 3, S, S), as `forward` takes them.
+
+        Returns:
+            (B, S / patch, S / patch, D).
+        """
+        side = self._arguments["image_size"] // self._arguments["patch_size"]
+        return self(pictures).unflatten(1, (side, side))
+
+    def tokens_of(self, maps: torch.Tensor) -> torch.Tensor:
+        """The tokens in a row again.
+
+        Args:
+            maps: (B, S / patch, S / patch, D) of `feature_maps`.
+
+        Returns:
+            (B, N, D), row by row.
+        """
+        return maps.flatten(1, 2)

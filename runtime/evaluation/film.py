@@ -6,15 +6,15 @@ import io
 from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from runtime.evaluation.rollouts import Episode
+from runtime.host import captions
+from runtime.host.captions import INK, LINE_PX, MARGIN_PX, PAPER
 
 _PICTURE_MS = 100  # how long each is shown: every third of 30 a second (command.py)
 _QUALITY, _STRIP_QUALITY = 60, 75  # of WebP and JPEG; chosen by eye, letters need more
 _STILLS = 6  # in a strip; chosen by eye
-_LETTERS_PX, _LINE_PX, _MARGIN_PX = 13, 20, 5  # of a caption; chosen by eye
-_PAPER, _INK, _SHADE = "white", "black", (0, 0, 0, 150)  # colours; letters on a picture are shaded, chosen by eye
 
 
 def write(folder: Path, task: str, episode: Episode) -> Path:
@@ -48,21 +48,13 @@ def strip(pictures: Sequence[Image.Image], text: str) -> Image.Image:
     """Stills from the first to the last picture, side by side, each with its time; `text` stands above them."""
     places = [round(place * (len(pictures) - 1) / (_STILLS - 1)) for place in range(_STILLS)]
     width, height = pictures[0].size
-    font = ImageFont.load_default(_LETTERS_PX)
-    made = Image.new("RGB", (_STILLS * width, height + _LINE_PX), _PAPER)
+    font = captions.font()
+    made = Image.new("RGB", (_STILLS * width, height + LINE_PX), PAPER)
     draw = ImageDraw.Draw(made, "RGBA")
-    draw.text((_MARGIN_PX, _LINE_PX // 2), _fitted(text, font, made.width), fill=_INK, font=font, anchor="lm")
+    draw.text((MARGIN_PX, LINE_PX // 2), captions.fitted(text, font, made.width), fill=INK, font=font, anchor="lm")
     for column, place in enumerate(places):
-        made.paste(pictures[place], (column * width, _LINE_PX))
+        made.paste(pictures[place], (column * width, LINE_PX))
         time = f"{place * _PICTURE_MS / 1e3:.1f} s"
-        corner = (column * width + _MARGIN_PX, _LINE_PX + height - _MARGIN_PX)
-        draw.rectangle(draw.textbbox(corner, time, font=font, anchor="lb"), fill=_SHADE)
-        draw.text(corner, time, fill=_PAPER, font=font, anchor="lb")
+        corner = (column * width + MARGIN_PX, LINE_PX + height - MARGIN_PX)
+        captions.label(draw, corner, time, font)
     return made
-
-
-def _fitted(text: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width_px: int) -> str:
-    """The beginning of a text, as much as fits into `width_px`."""
-    while font.getlength(text) > width_px - 2 * _MARGIN_PX:
-        text = text.removesuffix("…")[:-1] + "…"
-    return text

@@ -195,6 +195,8 @@ CHECKED: list[tuple[list[str], str]] = [
     (["robot", "--console.host", "a b"], "--console.host a b: must be a host name or an address"),
     (["console", "--sessions", "/nowhere"], "--sessions /nowhere: does not exist"),
     (["trace"], "SESSION is missing"),
+    (["explain"], "SESSIONS is missing; give one or more"),
+    (["explain", "s", "--moments", "0"], "--moments 0: must be a whole number from 1 to 24"),
     (["export", "s", "--to", "hdf", "--out", "o"], "--to hdf: must be one of hdf5, lerobot; did you mean hdf5?"),
     (["export", "--to", "hdf5", "--out", "o"], "SESSIONS is missing; give one or more"),
     (["demos", "--task", "juggle"], "--task juggle: must be all, or one or more of block_handover"),

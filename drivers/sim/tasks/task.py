@@ -21,8 +21,7 @@ class Task(ABC):
     name: ClassVar[str]
     instructions: ClassVar[tuple[str, ...]]  # the first is the default, the others are other wordings
     step_limit: ClassVar[int]  # targets
-
-    manipulated: ClassVar[tuple[str, ...]]  # the objects that it is about, by the names of their bodies
+    manipulated: ClassVar[tuple[str, ...]]  # the bodies that hands take and that its rule is about
     goals_m: ClassVar[
         tuple[tuple[float, float], ...]
     ] = ()  # x and y of where things are brought, if that place is fixed

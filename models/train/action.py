@@ -19,6 +19,7 @@ from models.system1 import FastSystem
 from models.system2 import SlowSystem
 from models.train.augmentation import augmented
 from models.train.choices import Cloning
+from models.train.next_grips import GripTeller
 from models.train.prepared import Tensors
 from models.train.token_chunk import TokenChunk
 
@@ -37,8 +38,10 @@ class CloningLoss(nn.Module):
         self.fast, self._cloning = fast, cloning
         self._slow = (slow,)  # in a tuple it is no part of this module: it stays where it is, and out of the state
         self.formers = nn.ModuleList([] if slow is None else [slow.spatial_former, slow.motion_former])
-        listens = slow is not None and fast.config.hears_video and cloning.token_loss > 0
-        self.token_chunk = TokenChunk(fast.config) if listens else None
+        config, hears = fast.config, slow is not None and fast.config.hears_video
+        self.token_chunk = TokenChunk(config) if hears and cloning.token_loss else None
+        self.heard_grips = GripTeller.of_tokens(config) if hears and cloning.grip_loss else None
+        self.seen_grips = GripTeller.of_images(config) if config.inputs != "blind" and cloning.grip_loss else None
         self._words: torch.Tensor
         self._there: torch.Tensor
         self._empty = len(languages)  # the row of the empty text
@@ -60,16 +63,33 @@ class CloningLoss(nn.Module):
         return self._slow[0]
 
     def forward(self, batch: Tensors) -> torch.Tensor:
-        """Mean loss of a batch over the targets that are not committed, and that of the tokens alone: a scalar, float32.
+        """Mean loss of a batch over the targets that are not committed, and the further losses: a scalar, float32.
 
         Noise and times are drawn from the batch's seed, so that the loss is a function of weights and batch.
         """
-        tokens = self._tokens(batch)
-        loss = self._denoising_loss(batch, self._context(batch, tokens))
+        tokens, images = self._tokens(batch), self._images(batch)
+        loss = self._denoising_loss(batch, self._context(batch, images, tokens))
+        return loss + self._token_loss(batch, tokens) + self._grip_loss(batch, images, tokens)
+
+    def _token_loss(self, batch: Tensors, tokens: torch.Tensor | None) -> torch.Tensor | float:
+        """Of the chunk that the tokens tell alone."""
         if self.token_chunk is None or tokens is None:
-            return loss
+            return 0.0
         found = self.token_chunk(tokens, batch["state"], batch["age_s"].float())
-        return loss + self._cloning.token_loss * self._distance(found, batch["demonstration"]).mean()
+        return self._cloning.token_loss * self._distance(found, batch["demonstration"]).mean()
+
+    def _grip_loss(self, batch: Tensors, images: torch.Tensor, tokens: torch.Tensor | None) -> torch.Tensor | float:
+        """Of where each hand next opens or closes, as the newest images tell it, and as the tokens do."""
+        loss: torch.Tensor | float = 0.0
+        if self.seen_grips is not None:
+            newest = images[:, -1].flatten(1, 2)
+            shown = batch["has_pictures"][:, -1].all(-1) & ~batch["is_black"].any(-1)
+            loss = loss + self.seen_grips.loss(newest, batch["grips"], batch["will_grip"], shown)
+        if self.heard_grips is not None and tokens is not None:
+            heard = tokens.repeat_interleave(len(images) // len(tokens), dim=0)
+            every = torch.ones(len(images), dtype=torch.bool, device=images.device)
+            loss = loss + self.heard_grips.loss(heard, batch["grips"], batch["will_grip"], every)
+        return self._cloning.grip_loss * loss
 
     def _denoising_loss(self, batch: Tensors, context: Context) -> torch.Tensor:
         config, cloning = self.fast.config, self._cloning
@@ -106,8 +126,9 @@ class CloningLoss(nn.Module):
             return None
         return torch.cat(self.slow.compressed(*self.features(self.slow, batch)), dim=1)
 
-    def _context(self, batch: Tensors, tokens: torch.Tensor | None) -> Context:
-        images = self._images(batch).flatten(1, 3)
+    def _context(self, batch: Tensors, images: torch.Tensor, tokens: torch.Tensor | None) -> Context:
+        """`images` (B, 2, C, N, D) and `tokens` (W, K, D) as the head takes them, with words, joints and masks."""
+        images = images.flatten(1, 3)
         of_window = len(images) // len(batch["text"])
         text = batch["text"].repeat_interleave(of_window).where(batch["has_language"], self._empty)
         there = self._there[text]

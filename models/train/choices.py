@@ -142,6 +142,9 @@ class Cloning(Part):
     """Norm of the error in the loss."""
     token_loss: float = Field(default=0.3, ge=0, le=_HEAVIEST)
     """Weight of a further loss: of a chunk that is predicted from System 2's tokens, joints and age alone. 0: none."""
+    grip_loss: float = Field(default=0.0, ge=0, le=_HEAVIEST)
+    """Weight of further losses: of where each hand next opens or closes, told from System 2's tokens alone, and from System
+    1's newest images alone. 0: none."""
     former_rate: float = Field(default=1.0, gt=0, le=_HEAVIEST)
     """Learning rate of System 2's Q-formers, times the schedule's."""
     prepared: bool = True

@@ -16,6 +16,7 @@ from models.config.policy import PolicyConfig
 from models.data.episode import DEMONSTRATION_HZ
 from models.normalize import Statistics
 from models.train.choices import Cloning
+from models.train.next_grips import next_grips
 from models.train.prefixes import Demonstrated, perturbed
 from models.train.prepared import WINDOW_EVERY, Prepared, Tensors, history_steps, window_of
 
@@ -52,6 +53,7 @@ class Samples(Dataset[Tensors]):
         self._seed = seed
         self._q = [shard.pictures["q"] for shard in shards]
         self._targets = [shard.pictures["targets"] for shard in shards]
+        self._grips = [next_grips(targets.numpy()) for targets in self._targets] if cloning.grip_loss else []
         self._mean_q = np.concatenate([q.double().numpy() for q in self._q]).mean(0)
         self._of_task = {shard.task: [i for i, s in enumerate(shards) if s.task == shard.task] for shard in shards}
         steps = np.array([len(q) for q in self._q], np.float64)
@@ -68,6 +70,7 @@ class Samples(Dataset[Tensors]):
             A row an observation: pictures (B, 2, C, 3, S, S) uint8, state (B, J), age_s (B,); targets (B, H, J), of which the
             first ones, committed (B,), are shown and the others wanted, and those of the demonstration (B, H, J); what is not
             dropped: has_conditions, has_language (B,), has_pictures (B, 2, C); and which cameras are black: is_black (B, C).
+            With `grip_loss` grips (B, J) and will_grip (B, A), as next_grips.py has them.
             A row a window of System 2: high, low and text. And a seed (1,).
         """
         draws = _Draws(self._seed, number)
@@ -118,7 +121,7 @@ class Samples(Dataset[Tensors]):
         targets = self._targets_after(one, committed, shard.task, draws.prefixes)
         shown = self._mean_q if random.random() < cloning.state_dropout else q  # targets stay as they are seen from q
         has_pictures = random.random((2, seen.shape[1])) >= cloning.picture_dropout
-        return {
+        return self._next_grips(index, step) | {
             "pictures": torch.cat([seen[:1], seen[-1:]]),
             "has_pictures": torch.from_numpy(has_pictures),
             "is_black": torch.from_numpy(self._black(draws.black)),
@@ -131,6 +134,16 @@ class Samples(Dataset[Tensors]):
                 max(0.0, (step - at * WINDOW_EVERY) / DEMONSTRATION_HZ) + random.uniform(*_ON_THE_WAY_S)
             ),
             "has_conditions": torch.tensor(random.random() >= cloning.condition_dropout),
+        }
+
+    def _next_grips(self, index: int, step: int) -> Tensors:
+        """Where each hand next opens or closes; nothing where nobody learns it."""
+        if not self._grips:
+            return {}
+        places, there = self._grips[index]
+        return {
+            "grips": self._statistics.normalize_state(places[step].astype(np.float64)),
+            "will_grip": torch.from_numpy(there[step]),
         }
 
     def _black(self, random: np.random.Generator) -> NDArray[np.bool_]:

@@ -19,6 +19,7 @@ from models.config.video import Window
 from models.placement import usual_type
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
+from models.train.next_grips import GripTeller
 from models.train.prepared import windows
 from models.train.token_chunk import TokenChunk
 from runtime.errors import RuntimeFault
@@ -100,6 +101,8 @@ def needs(run: Run) -> Needs:
         learning += _size(slow.spatial_former) + _size(slow.motion_former) if config.hears_video else 0
         stored = learning + (video if run.video or run.begin or run.cloning.video_loss else 0)
         learning += _size(TokenChunk(config)) if config.hears_video and run.cloning.token_loss else 0
+        learning += _size(GripTeller.of_tokens(config)) if config.hears_video and run.cloning.grip_loss else 0
+        learning += _size(GripTeller.of_images(config)) if config.inputs != "blind" and run.cloning.grip_loss else 0
         if run.cloning.video_loss:
             return Needs(learning + transformer, stored, 4 * (video - transformer), several)
         beside = run.device == "cpu" or (config.hears_video and not run.cloning.prepared)

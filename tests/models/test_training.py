@@ -325,6 +325,41 @@ def test_the_loss_of_the_tokens_is_added_with_its_weight(files: Path, config: Po
     assert cloning_loss(files, deaf).token_chunk is None
 
 
+def test_where_hands_grip_next_is_a_loss_with_its_weight(files: Path, config: PolicyConfig) -> None:
+    found: dict[float, float] = {}
+    for weight in (0.0, 0.5, 1.0):
+        cloning = CLEAR.model_copy(update={"grip_loss": weight})
+        network, batch = cloning_loss(files, config, cloning), samples(files, config, cloning)[0]
+        assert ("grips" in batch) is (weight > 0)
+        found[weight] = network(batch).item()
+        assert not any("grips" in name for part in (network.fast, network.slow) if part for name in part.state_dict())
+    assert found[1.0] - found[0.5] == pytest.approx(found[0.5] - found[0.0], rel=1e-3) and found[0.5] > found[0.0]
+    without = cloning_loss(files, config.model_copy(update={"inputs": "no_video"}), cloning)
+    assert without.heard_grips is None and without.seen_grips is not None
+
+
+@pytest.mark.parametrize("black", [False, True])
+def test_eyes_and_formers_learn_where_hands_grip_next(files: Path, config: PolicyConfig, black: bool) -> None:
+    """Black images tell nothing of it, and teach the eyes nothing."""
+    gradients: dict[float, dict[str, torch.Tensor]] = {}
+    for weight in (0.0, 1.0):
+        cloning = CLEAR.model_copy(update={"grip_loss": weight})
+        network, batch = cloning_loss(files, config, cloning), samples(files, config, cloning)[0]
+        network(batch | {"is_black": batch["is_black"] | black}).backward()
+        assert network.slow is not None
+        parts = {
+            "eyes": network.fast.images,
+            "spatial": network.slow.spatial_former,
+            "motion": network.slow.motion_former,
+        }
+        gradients[weight] = {
+            name: torch.cat([one.grad.flatten() for one in part.parameters() if one.grad is not None])
+            for name, part in parts.items()
+        }
+    changed = {name: not torch.equal(gradients[0.0][name], gradients[1.0][name]) for name in gradients[0.0]}
+    assert changed == {"eyes": not black, "spatial": True, "motion": True}
+
+
 @pytest.mark.parametrize("factor", [1.0, 5.0])
 def test_formers_learn_at_a_rate_of_their_own(files: Path, config: PolicyConfig, tmp_path: Path, factor: float) -> None:
     """The first steps of Adam are as long as the rate; and a resumed training goes on with both rates."""

@@ -80,11 +80,9 @@ def _places(flags: ExplainFlags, sessions: list[Session]) -> list[Path]:
         places.append(place)
     try:
         if flags.out is not None:
-            output_paths.check_folder(flags.out, "--out")
             output_paths.make_folder(flags.out, "--out")
         for place in places:
             output_paths.check_writable(place, "--out")
-        output_paths.check_json(flags.json_file)
     except SettingsError as error:
         hint = "" if flags.out is not None else "; give --out DIR"
         raise RuntimeFault(f"{error}{hint}") from None

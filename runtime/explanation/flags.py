@@ -8,6 +8,8 @@ from pydantic_settings import CliPositionalArg
 
 from models.field import Says
 from runtime.config.command_line import CommandLine, Flags
+from runtime.config.input_paths import check_settings
+from runtime.config.output_paths import check_folder, check_json
 from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 from runtime.replay.flags import names
@@ -43,6 +45,10 @@ def _check(flags: ExplainFlags, given: dict[str, Any]) -> None:
         group, _, own = name.partition(".")
         if group != "policy" and not (group in ("system1", "system2") and own in _OF_SYSTEMS):
             raise SettingsError(f"--{name}: cannot be changed after the run; give --policy... or --system1.device")
+    check_settings(given)
+    if flags.out is not None:
+        check_folder(flags.out, "--out")
+    check_json(flags.json_file)
 
 
 EXPLAIN = CommandLine("explain", ExplainFlags, Settings, ("policy.checkpoint", "system1.device"), check=_check)

@@ -53,7 +53,7 @@ def test_a_dataset_comes_back_bit_for_bit(folder: Path) -> None:
         assert (again.jpegs, again.instructions, again.task, again.seed) == (
             wanted.jpegs, wanted.instructions, wanted.task, wanted.seed,
         )  # fmt: skip
-        assert found.about(index) == (wanted.task, wanted.instructions, STEPS)
+        assert found.about(index) == (wanted.task, wanted.instructions, STEPS, "expert", None)
 
 
 def test_statistics_are_those_of_the_frames(folder: Path) -> None:

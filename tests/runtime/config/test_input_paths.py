@@ -22,6 +22,7 @@ REFUSED = [
     ("doctor --json {nowhere}/x.json", "--json"),
     ("evaluate --policy.checkpoint {nowhere}", "--policy.checkpoint"),
     ("evaluate --bench {nowhere}", "--bench"),
+    ("evaluate --compare {nowhere} {file}", "--compare"),
     ("evaluate --bench {here}", "--bench"),
     ("evaluate --data {nowhere}", "--data"),
     ("evaluate --video {nowhere}", "--video"),
@@ -55,6 +56,9 @@ REFUSED = [
     ("replay {nowhere} --on-robot", "SESSION"),
     ("export {golden} --to hdf5 --out {file}", "--out"),
     ("trace {golden} --out {nowhere}/x.json", "--out"),
+    ("explain {golden} --policy.checkpoint {nowhere}", "--policy.checkpoint"),
+    ("explain {golden} --out {file}", "--out"),
+    ("explain {golden} --json {nowhere}/x.json", "--json"),
     ("console --sessions {nowhere}", "--sessions"),
     ("console --sessions {here} --certificate {nowhere}", "--certificate"),
     ("certificate {file} name", "FOLDER"),
@@ -63,8 +67,8 @@ REFUSED = [
     ("faults --json {nowhere}/x.json", "--json"),
     ("faults --sessions {file}", "--sessions"),
 ]
-QUICK = {"replay SESSION", "export SESSIONS", "trace SESSION", "replay --folder"}
-"""Read by the command itself, which loads nothing for it."""
+QUICK = {"replay SESSION", "export SESSIONS", "trace SESSION", "explain SESSIONS", "replay --folder", "evaluate FILES"}
+"""Read by the command itself, which loads nothing for it; `evaluate` names its files as --compare."""
 
 
 @pytest.mark.parametrize(("line", "flag"), REFUSED)

@@ -25,7 +25,7 @@ def cut(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
 @pytest.mark.parametrize(
     ("module", "flags"),
     [
-        ("runtime.session.trace", ["--out", "OUT/trace.json"]),
+        ("runtime.session.trace", ["--out", "OUT-trace.json"]),
         ("runtime.session.export", ["--to", "hdf5", "--out", "OUT"]),
         ("runtime.session.export", ["--to", "lerobot", "--out", "OUT"]),
         ("runtime.replay.command", ["--lockstep"]),

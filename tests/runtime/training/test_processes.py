@@ -82,7 +82,7 @@ def test_two_processes_agree_on_the_vae_that_one_of_them_keeps(data: Path, video
 
 
 def test_a_process_that_fails_ends_all_with_a_line(data: Path, video: Path, action: Path, tmp_path: Path) -> None:
-    flags = ["--video", str(video), "--steps", "3000", "--processes", "2", "--schedule.learning_rate", "1e30"]
+    flags = ["--video", str(video), "--steps", "3000", "--processes", "2", "--schedule.learning_rate", "10"]
     flags += ["--cache", str(action / "cache")]
     done = in_a_process(command("action", data, tmp_path / "two", *flags))
     assert done.returncode == 1

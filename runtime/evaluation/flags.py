@@ -169,6 +169,7 @@ class InfluenceFlags(Flags):
 
 def _check_influence(flags: InfluenceFlags, given: dict[str, Any]) -> None:
     check_json(flags.json_file)
+    check_settings(given)
     if settings_of(given).shift == "blackout":
         raise SettingsError("--shift blackout: changes no scene; give objects, background, lighting or all")
 

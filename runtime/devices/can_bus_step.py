@@ -6,13 +6,15 @@ sent anything for a while, or that reported a fault, takes targets again only fr
 by command.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
 
 from drivers.arm import ARM_JOINTS
-from drivers.arm_link import ArmCommand
+from drivers.arm_link import STILL, ArmCommand
 from drivers.cobot_magic import SIDES
 from runtime.arms.limits import Array, Limits
 from runtime.arms.target_stream import TargetStream
@@ -35,11 +37,13 @@ class CanBusState(MotorState):
 
 @dataclass(frozen=True)
 class Arm:
-    """What `step` has to know of the arm: power, fault, where it is, how far a new target is from that, what it shows."""
+    """What `step` has to know of the arm: power, fault, where it is and was last said to be, what it shows."""
 
     powered: bool
     fault: str = ""
-    apart_rad: float = 0.0  # largest distance of its joints from a target that is new
+    newest: tuple[Array, ...] = (
+        STILL,
+    )  # (7,) its last few readings, of which one may be false; none: it was never heard
     q: Array = field(default_factory=lambda: np.zeros(ARM_JOINTS))
     done: bool = False  # it reports what the pending command makes of it
     error: str = ""  # why that command could not be sent
@@ -75,11 +79,17 @@ def _send(stream: TargetStream, command: ArmCommand, arm: Arm, now_ns: int) -> A
         first = stream.due(command, now_ns)
         if first is None:
             return ""
-        if arm.apart_rad > REJOIN_RAD:
+        if apart_rad(arm.newest, first) > REJOIN_RAD:
+            stream.pass_over()
             return "too far"
         if not stream.begun:
             stream.begin(arm.q, first.stamp_ns)
     return "send" if stream.step(command, now_ns) else ""
+
+
+def apart_rad(newest: Sequence[Array], target: ArmCommand) -> float:
+    """The largest distance of a joint from a target, by the last readings (7,) of an arm; infinite without any."""
+    return max((float(np.abs(target.q - q)[:-1].max()) for q in newest), default=math.inf)
 
 
 def interrupted(stream: TargetStream, now_ns: int) -> bool:

@@ -31,6 +31,12 @@ Q = np.zeros(7)
 WAITED_NS = seconds(0.0025)  # for a target after it was due
 
 
+def at(*distances: float, fault: str = "") -> Arm:
+    """An arm that is on, whose last readings have all of its joints so far from zero, where the targets are."""
+    newest = tuple(np.full(7, distance) for distance in distances)
+    return Arm(True, fault, newest, newest[-1] if newest else Q)
+
+
 def begun(obeyed: int = 0) -> CanBusState:
     """Of a process that has just begun, at 200 Hz."""
     return CanBusState(obeyed, stream=stream_of(load_settings([]), "left"))
@@ -157,32 +163,57 @@ def test_an_arm_with_a_fault_is_told_nothing(state: CanBusState) -> None:
     assert step(state, ArmCommand(Q, NOW_NS, 1, ("enable",) * 1), Arm(True), now_ns) == "send"
 
 
-@pytest.mark.parametrize("apart_rad", [0.21, np.inf])
-def test_a_fault_that_ends_by_itself_lets_no_arm_jump(state: CanBusState, apart_rad: float) -> None:
+@pytest.mark.parametrize("apart", [(0.21,), (0.0, 0.21, 0.0), ()])
+def test_a_fault_that_ends_by_itself_lets_no_arm_jump(state: CanBusState, apart: tuple[float, ...]) -> None:
     """It may have been led away meanwhile, by its teach button or a leader arm: it goes on from where it is."""
     assert step(state, ArmCommand(Q, NOW_NS), Arm(True), NOW_NS + WAITED_NS) == "send"
     now_ns = NOW_NS + seconds(0.01)
-    assert step(state, ArmCommand(Q, now_ns), Arm(True, "in teach mode", apart_rad), now_ns + WAITED_NS) == ""
+    assert step(state, ArmCommand(Q, now_ns), at(*apart, fault="in teach mode"), now_ns + WAITED_NS) == ""
     for tick in range(2, 40):
         now_ns = NOW_NS + seconds(0.01 * tick)
-        assert step(state, ArmCommand(Q, now_ns), Arm(True, "", apart_rad), now_ns + WAITED_NS) == "too far"
-    led = np.full(7, 0.19)
-    assert step(state, ArmCommand(Q, now_ns), Arm(True, "", 0.19, led), now_ns + WAITED_NS) == "send"
-    assert np.abs(state.stream.q - led).max() < 5.0 * 0.005**2, "from where it is, from rest"
+        assert step(state, ArmCommand(Q, now_ns), at(*apart), now_ns + WAITED_NS) == "too far"
     now_ns += seconds(0.005)
-    assert step(state, ArmCommand(Q, now_ns), Arm(True, "", 0.5), now_ns + WAITED_NS) == "send", "it may lag behind"
+    assert step(state, ArmCommand(Q, now_ns), at(0.19), now_ns + WAITED_NS) == "send"
+    assert np.abs(state.stream.q - 0.19).max() < 5.0 * 0.005**2, "from where it is, from rest"
+    now_ns += seconds(0.005)
+    assert step(state, ArmCommand(Q, now_ns), at(0.5), now_ns + WAITED_NS) == "send", "it may lag behind"
 
 
 @pytest.mark.parametrize(("gap_s", "then"), [(0.14, "send"), (0.16, "too far")])
 def test_a_process_that_stood_still_lets_no_arm_jump(state: CanBusState, gap_s: float, then: str) -> None:
     assert step(state, ArmCommand(Q, NOW_NS), Arm(True), NOW_NS + WAITED_NS) == "send"
     now_ns = NOW_NS + seconds(gap_s)
-    assert step(state, ArmCommand(np.full(7, 0.3), now_ns), Arm(True, "", 0.3), now_ns + WAITED_NS) == then
+    assert step(state, ArmCommand(np.full(7, 0.3), now_ns), at(0.0), now_ns + WAITED_NS) == then
     assert np.abs(state.stream.q).max() < 5.0 * 0.005**2
 
 
 def test_the_first_target_is_where_the_arm_is(state: CanBusState) -> None:
-    assert step(state, ArmCommand(Q, NOW_NS), Arm(True, "", 0.3), NOW_NS + WAITED_NS) == "too far"
+    assert step(state, ArmCommand(Q, NOW_NS), at(0.3), NOW_NS + WAITED_NS) == "too far"
+
+
+def looks(state: CanBusState, arm: Arm, places: Sequence[float], late_s: float, from_tick: int = 0) -> list[str]:
+    """What comes of looks in step with `arms`: a target for each tick, seen so long after it was due."""
+    found: list[str] = []
+    for tick, place in enumerate(places, from_tick):
+        due_ns = NOW_NS + tick * seconds(0.005)
+        found.append(step(state, ArmCommand(np.full(7, place), due_ns), arm, due_ns + seconds(late_s)))
+    return found
+
+
+@pytest.mark.parametrize("late_s", [0.0, 0.001, 0.0024])
+def test_a_bus_that_looks_in_step_with_the_arms_begins_all_the_same(late_s: float) -> None:
+    """Each target is early when it is seen; also after the arm has lost its power, and after targets have stopped coming."""
+    state = begun()
+    assert looks(state, at(0.0), [0.0] * 4, late_s) == ["", "send", "send", "send"]
+    assert step(state, ArmCommand(Q, 0), Arm(False), NOW_NS + seconds(0.021)) == ""
+    assert looks(state, at(0.0), [0.0] * 4, late_s, 10) == ["", "send", "send", "send"]
+    assert looks(state, at(0.0), [0.0] * 4, late_s, 100)[1:] == ["send"] * 3
+
+
+def test_of_targets_that_are_early_each_is_judged_by_its_own_distance() -> None:
+    """The one that waited is sent, not the newest one that is seen then."""
+    assert looks(begun(), at(0.0), [0.21, 0.0, 0.0, 0.0], 0.001) == ["", "too far", "", "send"]
+    assert looks(begun(), at(0.0), [0.0, 0.21, 0.21], 0.001)[:2] == ["", "send"]
 
 
 @dataclass(frozen=True)

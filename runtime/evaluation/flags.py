@@ -21,6 +21,9 @@ Folder = Annotated[Path, Says(metavar="DIR", expects="a folder")]
 File = Annotated[Path, Says(metavar="FILE", expects="a file")]
 Scene = Annotated[int, Field(ge=KEPT_FROM, le=2 * 10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+SweepName = Literal[
+    "ratio", "shift", "blend", "latency", "features", "filter", "depth", "eyes", "inputs", "window"
+]  # fmt: skip
 Latency = Annotated[float, Field(gt=0, le=60)]
 
 
@@ -68,7 +71,7 @@ class EvaluateFlags(Flags):
     """Film the first success and the first failure of each task."""
     films: Folder = Path("films")
     """Folder of the films."""
-    sweep: Literal["ratio", "shift", "blend", "features", "filter", "depth", "latency"] | None = None
+    sweep: SweepName | None = None
     """Ablation of the paper to run."""
     out: Folder = Path("sweeps")
     """Sweep: folder for tables, plots and policies."""

@@ -5,13 +5,10 @@ depth, eyes) first train a policy each.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from drivers.sim.shift_suites import SHIFTS
 from runtime.errors import SettingsError
-
-if TYPE_CHECKING:
-    from runtime.evaluation.flags import EvaluateFlags
+from runtime.evaluation.flags import EvaluateFlags
 
 
 @dataclass(frozen=True)
@@ -66,6 +63,7 @@ SWEEPS: dict[str, tuple[Variant, ...]] = {
     "blend": tuple(Variant(blend, ("--trajectory.blend", blend)) for blend in ("fade", "prefix", "ensemble", "none")),
     "eyes": (
         Variant("keypoints", policy=()),
+        Variant("keypoints + 3 blocks", policy=("--policy.image.blocks", "3")),
         Variant("keypoints without guess", policy=_PLAIN),
         Variant("SigLIP without guess", policy=(*_PLAIN, "--policy.image", _SIGLIP)),
     ),
@@ -90,7 +88,7 @@ SWEEPS: dict[str, tuple[Variant, ...]] = {
 }
 
 
-def asked(name: str, options: "EvaluateFlags") -> list[tuple[Variant, int | None]]:
+def asked(name: str, options: EvaluateFlags) -> list[tuple[Variant, int | None]]:
     """Each variant with each seed that it is trained with; None for one that is not trained.
 
     Raises SettingsError where the line asks for what the sweep has not, or lacks what its variants are trained on.
@@ -100,12 +98,12 @@ def asked(name: str, options: "EvaluateFlags") -> list[tuple[Variant, int | None
         raise SettingsError(
             f"--train-seeds {','.join(map(str, options.train_seeds))}: --sweep {name} trains nothing; leave it out"
         )
-    for asked in options.variants:
-        if asked not in variants:
+    for wanted in options.variants:
+        if wanted not in variants:
             raise SettingsError(
-                f"--variants {asked}: must be one or more of {', '.join(variants)}, those of --sweep {name}"
+                f"--variants {wanted}: must be one or more of {', '.join(variants)}, those of --sweep {name}"
             )
-    chosen = [variants[asked] for asked in options.variants] or list(variants.values())
+    chosen = [variants[wanted] for wanted in options.variants] or list(variants.values())
     if any(variant.policy is not None for variant in chosen) and None in (options.data, options.video):
         raise SettingsError(f"--sweep {name}: trains policies; give --data and --video (./launch/train.sh video)")
     return [

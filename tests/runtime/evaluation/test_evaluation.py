@@ -3,10 +3,11 @@ Called by pytest; scene, pictures and the small policy (untrained) are real."""
 
 import itertools
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import pytest
@@ -27,7 +28,7 @@ from runtime.config.loading import load_settings, settings_to_json
 from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 from runtime.evaluation import command, film, rollouts, sweep, table
-from runtime.evaluation.flags import EvaluateFlags
+from runtime.evaluation.flags import EvaluateFlags, SweepName
 from runtime.evaluation.rollouts import Episode, Job, play
 from runtime.evaluation.variants import SWEEPS
 from runtime.evaluation.world import Latencies, Outcome, World
@@ -35,6 +36,7 @@ from runtime.host.revision import revision
 from runtime.systems.virtual_clock import Policy, open_policy
 from runtime.training.flags import TRAIN
 
+ROOT = Path(__file__).parents[3]
 _LIMIT_S = 1.2
 
 
@@ -509,6 +511,14 @@ def test_what_a_sweep_does_not_have_is_one_line(sweep_options: EvaluateFlags) ->
     options = sweep_options.model_copy(update={"out": Path("/proc/sweeps")})
     with pytest.raises(SettingsError, match=r"--out /proc/sweeps: cannot be created"):
         sweep.run("features", options, Played())
+
+
+def test_every_sweep_can_be_asked_for() -> None:
+    """Also those that only a document names."""
+    assert set(get_args(SweepName)) == set(SWEEPS)
+    documents = [path for room in ("models", "runtime", "launch") for path in (ROOT / room).rglob("*.md")]
+    named = {name for path in documents for name in re.findall(r"--sweep ([a-z]+)", path.read_text())}
+    assert {"shift", "eyes", "latency"} <= named <= set(SWEEPS)
 
 
 def test_every_variant_of_a_policy_is_one(tmp_path: Path) -> None:

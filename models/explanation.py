@@ -29,7 +29,7 @@ WindowName = Literal["high", "low"]
 
 
 @dataclass(frozen=True)
-class Moment:
+class MadeOf:
     """What one chunk was made of."""
 
     sets: tuple[Pictures, ...]
@@ -98,11 +98,11 @@ class Explainer:
                 found += [Branch("raw", window, below_filter=True), Branch(kind, window)]
         return tuple(found)
 
-    def explain(self, moment: Moment) -> Explanation:
+    def explain(self, made_of: MadeOf) -> Explanation:
         """Grad-CAM of all layers for one chunk.
 
         Args:
-            moment: what the chunk is made of.
+            made_of: what the chunk is made of.
 
         Returns:
             Its maps, and the chunk.
@@ -111,17 +111,17 @@ class Explainer:
             ModelError: the motion filter keeps nothing.
         """
         with torch.no_grad():
-            features = [_leaf(part) for part in self._features(moment)]
-            maps = [_leaf(self._fast.images.feature_maps(self._fast.prepare(pictures))) for pictures in moment.sets]
+            features = [_leaf(part) for part in self._features(made_of)]
+            maps = [_leaf(self._fast.images.feature_maps(self._fast.prepare(pictures))) for pictures in made_of.sets]
         filtered = self._slow.filtered(features[0], features[1])
-        normalised = self._chunk(moment, maps, torch.cat(self._slow.formed(*filtered), dim=1))
-        scalar = self._motion(normalised, moment).square().sum()
+        normalised = self._chunk(made_of, maps, torch.cat(self._slow.formed(*filtered), dim=1))
+        scalar = self._motion(normalised, made_of).square().sum()
         layers = self._layers(features, filtered)
         eyes, *gradients = _gradients(scalar, [maps[-1], *layers.values()])
         seen = [place for place in range(len(self.config.cameras)) if place not in self.config.unseen]
         return Explanation(
             float(scalar.detach()),
-            self._targets(normalised.detach(), moment),
+            self._targets(normalised.detach(), made_of),
             {self.config.cameras[place]: _newest(maps[-1][[place]], eyes[[place]]) for place in seen},
             {
                 branch: _newest(layers[branch][0], wrt[0], branch.below_filter)
@@ -129,16 +129,16 @@ class Explainer:
             },
         )
 
-    def _features(self, moment: Moment) -> tuple[torch.Tensor, torch.Tensor]:
+    def _features(self, made_of: MadeOf) -> tuple[torch.Tensor, torch.Tensor]:
         """The video model's features (1, T, h, w, C) of both windows."""
         slow = self._slow
         slow.clear()
-        high = self._latents(slow.high, moment.windows["high"])
-        low = self._latents(slow.low, moment.windows["low"])
+        high = self._latents(slow.high, made_of.windows["high"])
+        low = self._latents(slow.low, made_of.windows["low"])
         slow.clear()
         if self.config.filters.place == "latents":
             high, low = slow.filter_latents(high, low)
-        given = moment.instruction.video
+        given = made_of.instruction.video
         text = VideoText(*(part.to(slow.device, slow.dtype) for part in (given.states, given.pooled)))
         return slow.features(high, text), slow.features(low, text)
 
@@ -159,36 +159,36 @@ class Explainer:
             for branch in self.branches
         }
 
-    def _chunk(self, moment: Moment, maps: Sequence[torch.Tensor], conditions: torch.Tensor) -> torch.Tensor:
+    def _chunk(self, made_of: MadeOf, maps: Sequence[torch.Tensor], conditions: torch.Tensor) -> torch.Tensor:
         """The chunk (H, J) as the head makes it, normalised."""
         fast = self._fast
         images = torch.cat([fast.images.tokens_of(one).flatten(0, 1) for one in maps])[None]
-        language = moment.instruction.language.to(fast.device, fast.dtype)
+        language = made_of.instruction.language.to(fast.device, fast.dtype)
         with torch.no_grad():
             words = fast.head.words(language)
         given = fast.chunk_inputs(
-            language, images, _as_sent(conditions).to(fast.device, fast.dtype), moment.q, moment.age_s, moment.prefix,
-            moment.noise_seed,
+            language, images, _as_sent(conditions).to(fast.device, fast.dtype), made_of.q, made_of.age_s, made_of.prefix,
+            made_of.noise_seed,
         )  # fmt: skip
         chunk = self._sampler(
             words, given.images, given.age_s, given.state, given.noise, given.prefix, given.committed, given.conditions
         )
         return joints_of(self.config.head, chunk)[0].float()
 
-    def _motion(self, normalised: torch.Tensor, moment: Moment) -> torch.Tensor:
+    def _motion(self, normalised: torch.Tensor, made_of: MadeOf) -> torch.Tensor:
         """How far the first free targets (n, arm joints) are from where the arms are, rad; not cut to the ranges."""
-        free = slice(len(moment.prefix), len(moment.prefix) + TARGETS)
+        free = slice(len(made_of.prefix), len(made_of.prefix) + TARGETS)
         statistics = self._fast.statistics
         spread, mean = (torch.from_numpy(part).to(normalised) for part in (statistics.spread, statistics.mean))
         targets = normalised[free] * spread[free] + mean[free]
         if not statistics.relative:
-            targets = targets - torch.from_numpy(moment.q).to(normalised)
+            targets = targets - torch.from_numpy(made_of.q).to(normalised)
         return targets[:, self._arm_joints]
 
-    def _targets(self, normalised: torch.Tensor, moment: Moment) -> NDArray[np.float32]:
+    def _targets(self, normalised: torch.Tensor, made_of: MadeOf) -> NDArray[np.float32]:
         """(H, J) in the robot's units; the committed ones as they are given."""
-        targets = self._fast.statistics.denormalize(normalised, moment.q)
-        targets[: len(moment.prefix)] = moment.prefix
+        targets = self._fast.statistics.denormalize(normalised, made_of.q)
+        targets[: len(made_of.prefix)] = made_of.prefix
         return targets
 
 

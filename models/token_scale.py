@@ -10,9 +10,8 @@ from torch import nn
 
 _LEAST = 1e-3  # spread that counts as one; chosen: a fifth of the smallest seen, of tokens whose size is 1
 _LARGEST = 8.0  # of what comes out; chosen: no scene of the data is so far off, and one unlike them all is not shouted
-_PACE = (
-    0.1  # of a batch in the running statistics; chosen: they follow weights that change, and 16 windows vary by chance
-)
+_PACE = 0.1
+"""Of a batch in the running statistics; chosen: they follow weights that change, and 16 windows vary by chance."""
 _ENOUGH = 4  # windows whose spread means something; chosen
 _TRUSTED = 2.0  # factor, and spreads, by which a batch may differ from the running statistics; chosen
 

@@ -15,7 +15,7 @@ from models.data.hdf5 import ROBOTWIN_STROKE_M
 from runtime.config.loading import load_settings
 from runtime.config.settings import Settings
 from runtime.evaluation import robotwin
-from runtime.evaluation.world import Latencies
+from runtime.evaluation.latencies import Latencies
 from runtime.systems.virtual_clock import Policy, open_policy
 
 

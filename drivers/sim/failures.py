@@ -37,10 +37,8 @@ _LIFTED_M = 0.02  # over where it began, or lands; mats and coasters are 4 to 12
 _PUSHED_M = 0.03  # half the width of the objects
 _UPSET_COSINE = float(np.cos(np.pi / 4))  # chosen: half-way from standing to lying
 _SLID_M = 0.03  # by which the distance from the hand changed in one hold; a finger is 22 mm wide
-_LATE_S, _ON_ITS_WAY_M = (
-    1.0,
-    0.01,
-)  # what counts as on the way; an expert's slowest movement makes 10 mm in a fifth of it
+_LATE_S, _ON_ITS_WAY_M = 1.0, 0.01
+"""Time and way that count as on its way; an expert's slowest movement makes 10 mm in a fifth of that time."""
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,8 @@ from runtime.arms import step as arms_step
 from runtime.arms.limits import Array
 from runtime.arms.trajectory import Motion
 from runtime.bench.arm_wire import ArmWire
+from runtime.bench.fuzz_judge import Found, Judge
 from runtime.bench.hostile import Hostile
-from runtime.bench.judge import Found, Judge
 from runtime.config.loading import load_settings
 from runtime.errors import WireError
 from runtime.host.clock import seconds

@@ -17,9 +17,8 @@ from runtime.process.base import log
 
 _RATE_FRAMES = 30  # over which a camera's rate is measured; chosen: one second at 30 Hz
 _DELAY_FRAMES = 3  # the quickest of them counts: a picture that comes late once is no skewed camera
-_AHEAD_NS = (
-    50_000_000  # by so much a device's clock may be misjudged; chosen: more than a period, less than a set may differ
-)
+_AHEAD_NS = 50_000_000
+"""By so much a device's clock may be misjudged; chosen: more than a period, less than a set may differ."""
 SLOW_REMEDY = "light the scene, or use a USB 3 port of its own, without a hub"
 
 

@@ -21,9 +21,10 @@ from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 from runtime.evaluation import compare, film, sweep, table
 from runtime.evaluation.flags import EVALUATE, EvaluateFlags
+from runtime.evaluation.latencies import Latencies
 from runtime.evaluation.rollouts import Episode, Job, play
 from runtime.evaluation.variants import SWEEPS
-from runtime.evaluation.world import Latencies, check_rates
+from runtime.evaluation.world import check_rates
 from runtime.host import plain_file
 from runtime.host.machine import describe
 from runtime.host.next_step import say_next

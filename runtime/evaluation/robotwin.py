@@ -19,6 +19,7 @@ from drivers.sim.scene import TIMESTEP_S
 from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from runtime.config.settings import Settings
 from runtime.evaluation import world
+from runtime.evaluation.latencies import Latencies
 from runtime.systems.virtual_clock import Policy
 
 Array = NDArray[np.float64]
@@ -26,7 +27,7 @@ ROBOTWIN_CAMERAS = {"head": "head_camera", "left_wrist": "left_camera", "right_w
 _STEPS = round(1 / DEMONSTRATION_HZ / TIMESTEP_S)  # of our physics, in one of theirs
 _ARM = 7  # joints of an arm with its gripper
 _GRIPPERS = (_ARM - 1, 2 * _ARM - 1)  # their places in the vector
-_KEPT = 400  # pictures; as world.py
+_KEPT = 400  # pictures; as played_episode.py
 
 
 class Over(Exception):
@@ -34,7 +35,7 @@ class Over(Exception):
 
 
 class RoboTwinScene:
-    """One of their episodes as a world.Body. `stroke_m`: what their gripper's 1 means."""
+    """One of their episodes as a played_episode.Body. `stroke_m`: what their gripper's 1 means."""
 
     def __init__(self, environment: Any, observation: dict[str, Any], settings: Settings, stroke_m: float) -> None:
         self._environment, self._settings, self._stroke_m = environment, settings, stroke_m
@@ -64,7 +65,7 @@ class RoboTwinScene:
             self._see(observation)
 
     def arms(self) -> Array:
-        """(2, 3, 7) as world.Body says; their scene does not tell efforts, which are 0."""
+        """(2, 3, 7) as played_episode.Body says; their scene does not tell efforts, which are 0."""
         return np.stack([self._q, self._dq, np.zeros(2 * _ARM)]).reshape(3, len(SIDES), _ARM).swapaxes(0, 1)
 
     def qpos(self) -> Array:
@@ -102,7 +103,7 @@ class RoboTwinScene:
 
 
 class RoboTwinEye:
-    """One camera of a RoboTwin scene as a world.Sight."""
+    """One camera of a RoboTwin scene as a played_episode.Sight."""
 
     def __init__(self, scene: RoboTwinScene, name: str) -> None:
         self._scene, self._name = scene, name
@@ -113,7 +114,7 @@ class RoboTwinEye:
 
 
 def play(
-    environment: Any, observation: dict[str, Any], settings: Settings, policy: Policy, latencies: world.Latencies,
+    environment: Any, observation: dict[str, Any], settings: Settings, policy: Policy, latencies: Latencies,
     stroke_m: float,
 ) -> bool:  # fmt: skip
     """Play one of their episodes to its end. Returns whether the task was done."""

@@ -19,7 +19,9 @@ from drivers.sim.tasks import shifted_task
 from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from runtime.config.loading import settings_from_json, settings_to_json
 from runtime.config.settings import Settings
-from runtime.evaluation.world import Latencies, Outcome, World
+from runtime.evaluation.latencies import Latencies
+from runtime.evaluation.played_episode import Outcome
+from runtime.evaluation.world import World
 from runtime.systems.virtual_clock import Policy, open_policy
 
 

@@ -24,6 +24,7 @@ from runtime.evaluation.table import Row
 from runtime.evaluation.variants import SWEEPS, Variant, asked
 from runtime.host import plain_file
 from runtime.host.machine import describe
+from runtime.host.means import mean_known
 from runtime.host.processors import usable_processors
 from runtime.host.revision import revision
 from runtime.host.terminal import say
@@ -90,12 +91,12 @@ class Result:
     @property
     def runs_per_s(self) -> float | None:
         """Runs of System 1 a second, the mean over the tasks; None where they are not known."""
-        return table.mean_known([row.runs_per_s for row in self.rows])
+        return mean_known([row.runs_per_s for row in self.rows])
 
     @property
     def actions_per_s(self) -> float | None:
         """Targets in its chunks a second, likewise."""
-        return table.mean_known([row.actions_per_s for row in self.rows])
+        return mean_known([row.actions_per_s for row in self.rows])
 
 
 def run(name: str, options: EvaluateFlags, evaluation: Evaluation) -> list[Result]:

@@ -14,6 +14,7 @@ from scipy.stats import binomtest, norm
 
 from drivers.sim.failures import FAILURES
 from runtime.evaluation.rollouts import Episode
+from runtime.host.means import mean_known
 
 _CLASS_WIDTH = 11  # of a column of failures; chosen
 _DERIVED = ("rate", "spread", "successes", "rollouts", "failure_counts")  # written beside a row's own values
@@ -217,12 +218,6 @@ def _per_s(counts: Sequence[tuple[int, float]]) -> float | None:
     """Counts of episodes over their seconds; None where nothing was counted."""
     total, time_s = sum(count for count, _ in counts), sum(time for _, time in counts)
     return total / time_s if total and time_s else None
-
-
-def mean_known(values: Sequence[float | None]) -> float | None:
-    """The mean of the values that are known; None where none is."""
-    known = [value for value in values if value is not None]
-    return mean(known) if known else None
 
 
 def _done_after(row: Row) -> str:

@@ -8,8 +8,7 @@ from pathlib import Path
 import torch
 from PIL import Image
 
-from models.explanation import Explanation
-from models.explanation import Moment as ModelInputs
+from models.explanation import Explanation, MadeOf
 from models.grad_cam import onto
 from runtime.config.settings import Settings
 from runtime.errors import SessionError
@@ -83,19 +82,19 @@ class ExplainedSession:
         """A chunk's pictures and maps, and the maps of pictures one frame older; None where one of those is lost."""
         recorded = self._recorded
 
-        def given(frames: Frames) -> ModelInputs:
+        def given(frames: Frames) -> MadeOf:
             same = inputs.chunk.checkpoint_id == policy.id
             instruction = policy.embedding(recorded.session, folder, inputs.embedding, inputs.instruction.text, same)
-            return recorded.moment(inputs, frames, policy.needs, instruction)
+            return recorded.made_of(inputs, frames, policy.needs, instruction)
 
         frames = recorded.frames(inputs, policy.slow)
-        moment = given(frames)
-        found = policy.explainer.explain(moment)
+        own = given(frames)
+        found = policy.explainer.explain(own)
         try:
             earlier = given(recorded.earlier(frames))
         except Missing:
             return frames, found, None
-        return frames, found, policy.explainer.explain(replace(earlier, age_s=moment.age_s))
+        return frames, found, policy.explainer.explain(replace(earlier, age_s=own.age_s))
 
     def _shown(self, layer: Layer, masks: ObjectMasks, episode: messages.Episode) -> Shown:
         """A layer's best map on its picture, with its figures."""

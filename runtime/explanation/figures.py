@@ -5,7 +5,7 @@ Stability is Pearson's correlation of a map, on its layer's grid, with the map o
 one camera frame older; joints, instruction, committed targets and noise stay. So it says what a thirtieth of a second changes.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from statistics import mean
 from typing import Any
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.explanation import SCALAR
+from runtime.host.means import mean_known
 
 Map = NDArray[np.float32]
 Mask = NDArray[np.bool_]
@@ -101,15 +102,10 @@ def cell(found: Map, before: Map | None, placed: Map, mask: Mask | None) -> Cell
 
 def _mean_cell(cells: Sequence[Cell]) -> Cell:
     return Cell(
-        _mean(one.area for one in cells if one.share is not None),  # so that both speak of the same pictures
-        _mean(one.share for one in cells),
-        _mean(one.stability for one in cells),
+        mean_known(one.area for one in cells if one.share is not None),  # so that both speak of the same pictures
+        mean_known(one.share for one in cells),
+        mean_known(one.stability for one in cells),
     )
-
-
-def _mean(values: Iterable[float | None]) -> float | None:
-    known = [value for value in values if value is not None]
-    return mean(known) if known else None
 
 
 def table(sessions: Sequence[Explained]) -> list[str]:

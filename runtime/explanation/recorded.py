@@ -13,7 +13,7 @@ from typing import TypeVar
 
 import numpy as np
 
-from models.explanation import Moment, WindowName
+from models.explanation import MadeOf, WindowName
 from models.policy import InstructionEmbedding, Pictures
 from models.requirements import Requirements
 from runtime.config.settings import Settings
@@ -171,12 +171,12 @@ class Recorded:
         found: dict[WindowName, FrameSet] = {name: before(window) for name, window in frames.windows.items()}
         return Frames(tuple(before(one) for one in frames.sets), found)
 
-    def moment(self, inputs: Inputs, frames: Frames, needs: Requirements, instruction: InstructionEmbedding) -> Moment:
+    def made_of(self, inputs: Inputs, frames: Frames, needs: Requirements, instruction: InstructionEmbedding) -> MadeOf:
         """What the networks are given. Raises Missing where a picture is lost."""
         q, chunk = inputs.joints.q, inputs.chunk
         newest_ns = max(window[-1].capture_ns for window in frames.windows.values())
         prefix = chunk.q[: min(chunk.committed, needs.targets - 1)]
-        return Moment(
+        return MadeOf(
             sets=tuple(self._seen(inputs.episode.seed, one) for one in frames.sets),
             windows={name: self._pictures(window) for name, window in frames.windows.items()},
             q=units.state_to_policy(needs, q),

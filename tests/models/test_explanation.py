@@ -13,7 +13,7 @@ from models import normalize
 from models.checkpoint import Checkpoint
 from models.config.policy import PolicyConfig
 from models.config.video import Wan
-from models.explanation import TARGETS, Branch, Explainer, Moment
+from models.explanation import TARGETS, Branch, Explainer, MadeOf
 from models.policy import ConditionTokens
 
 Shots = Callable[[int, int], list[NDArray[np.uint8]]]
@@ -32,11 +32,11 @@ def checkpoint(config: PolicyConfig) -> Checkpoint:
     return Checkpoint(config, normalize.untrained(config.horizon, np.zeros(14), np.full(14, 0.5)), None, 1)
 
 
-def moment(policy: Checkpoint, shots: Shots) -> Moment:
+def moment(policy: Checkpoint, shots: Shots) -> MadeOf:
     """Random pictures, three committed targets."""
     instruction = policy.instructor().encode(["hand the block over"])[0]
     video = policy.config.video
-    return Moment(
+    return MadeOf(
         sets=(tuple(shots(3, 1)), tuple(shots(3, 2))),
         windows={"high": tuple(shots(video.high.frames, 3)), "low": tuple(shots(video.low.frames, 4))},
         q=np.linspace(-0.1, 0.1, 14),
@@ -47,7 +47,7 @@ def moment(policy: Checkpoint, shots: Shots) -> Moment:
     )
 
 
-def chunk(policy: Checkpoint, given: Moment) -> NDArray[np.float32]:
+def chunk(policy: Checkpoint, given: MadeOf) -> NDArray[np.float32]:
     """What both systems make of the same, as in a live run."""
     slow, fast = policy.slow(), policy.fast()
     high, low = given.windows["high"], given.windows["low"]

@@ -29,9 +29,11 @@ from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 from runtime.evaluation import command, film, rollouts, sweep, table
 from runtime.evaluation.flags import EvaluateFlags, SweepName
+from runtime.evaluation.latencies import Latencies
+from runtime.evaluation.played_episode import Outcome
 from runtime.evaluation.rollouts import Episode, Job, play
 from runtime.evaluation.variants import SWEEPS
-from runtime.evaluation.world import Latencies, Outcome, World
+from runtime.evaluation.world import World
 from runtime.host.revision import revision
 from runtime.systems.virtual_clock import Policy, open_policy
 from runtime.training.flags import TRAIN

@@ -16,9 +16,10 @@ from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from drivers.task_names import KEPT_FROM
 from runtime.config.loading import load_settings, settings_to_json
 from runtime.evaluation import command, table
+from runtime.evaluation.latencies import Latencies
+from runtime.evaluation.played_episode import Outcome
 from runtime.evaluation.rollouts import Episode, Job, play
 from runtime.evaluation.table import Row
-from runtime.evaluation.world import Latencies, Outcome
 
 SHIPPED = Path(__file__).parents[3] / "models" / "shipped"
 

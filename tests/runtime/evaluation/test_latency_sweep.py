@@ -15,9 +15,9 @@ from drivers.sim.tasks.pick_apple_messy import PickAppleMessy
 from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from drivers.task_names import KEPT_FROM
 from runtime.evaluation import command, sweep, table
+from runtime.evaluation.played_episode import Outcome
 from runtime.evaluation.rollouts import Episode
 from runtime.evaluation.variants import SWEEPS
-from runtime.evaluation.world import Outcome
 
 POLICY = "9c0a3b50af230443"
 PROTOCOL = {"checkpoint": POLICY, "latencies": {"camera_s": 0.02, "system1_s": 0.045, "system2_s": 0.11}}

@@ -12,8 +12,9 @@ from drivers.task_names import KEPT_FROM
 from runtime.config.loading import load_settings
 from runtime.errors import SettingsError
 from runtime.evaluation import command
+from runtime.evaluation.latencies import Latencies
 from runtime.evaluation.swap import Conditions, partner_of
-from runtime.evaluation.world import Latencies, World
+from runtime.evaluation.world import World
 from runtime.messaging import messages
 from runtime.messaging.array_field import Array
 from runtime.systems.virtual_clock import Policy, open_policy

@@ -1,20 +1,17 @@
 """The golden session for explanations: as it was recorded, with a simulated scene beside it, and with parts left out."""
 
-import shutil
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from golden_sessions import GOLDEN
+from golden_sessions import GOLDEN, NEWEST, copied
 
 from drivers.sim.physics import Physics
 from drivers.sim.tasks import shifted_task
 from runtime.messaging import codec, messages
-from runtime.messaging.upgrades import SCHEMA_NUMBER
 from runtime.session import reader
 from runtime.session.writer import SessionWriter
 
-RECORDED = GOLDEN / f"schema-{SCHEMA_NUMBER}" / "session.mcap"
 POLICY = ["--policy.checkpoint", str(GOLDEN / "policy")]  # where it lies here
 Keep = Callable[[messages.Message], bool]
 Written = Callable[..., Path]
@@ -23,10 +20,7 @@ Written = Callable[..., Path]
 @pytest.fixture
 def session(tmp_path: Path) -> Path:
     """As it was recorded: its scene was left out."""
-    folder = tmp_path / "recorded"
-    folder.mkdir()
-    shutil.copy(RECORDED, folder / "session.mcap")
-    return folder
+    return copied(tmp_path / "recorded")
 
 
 def _scenes(source: reader.Session) -> Iterator[messages.Scene]:
@@ -46,7 +40,7 @@ def written(tmp_path: Path) -> Written:
     """Writes the golden session anew: without some messages, without pictures, or with a scene."""
 
     def write(name: str, keep: Keep = lambda _: True, pictures: bool = True, scene: bool = False) -> Path:
-        source = reader.read(RECORDED)
+        source = reader.read(NEWEST)
         folder = tmp_path / name
         folder.mkdir()
         writer = SessionWriter(folder / "session.mcap", 0)

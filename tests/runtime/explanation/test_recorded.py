@@ -44,7 +44,7 @@ def test_every_chunk_is_made_again_of_the_recorded_pictures(
         assert tuple(frame for one in frames.sets for frame in one) == inputs.frames
         text = inputs.instruction.text
         instruction = policy.embedding(recorded.session, tmp_path, inputs.embedding, text, same=True)
-        found = policy.explainer.explain(recorded.moment(inputs, frames, policy.needs, instruction))
+        found = policy.explainer.explain(recorded.made_of(inputs, frames, policy.needs, instruction))
         np.testing.assert_allclose(found.chunk, chunk.q, rtol=0, atol=WITHIN_RAD)
 
 
@@ -82,7 +82,7 @@ def test_blacked_out_pictures_are_black_to_system_1_only(
         frames = recorded.frames(inputs, policy.slow)
         text = inputs.instruction.text
         instruction = policy.embedding(recorded.session, tmp_path, inputs.embedding, text, same=True)
-        moment = recorded.moment(inputs, frames, policy.needs, instruction)
+        moment = recorded.made_of(inputs, frames, policy.needs, instruction)
         black.append(blacked_out(inputs.episode.seed, frames.sets[-1][0].capture_ns))
         assert all((picture.max() == 0) == black[-1] for picture in moment.sets[-1])
         assert all(picture.max() > 0 for window in moment.windows.values() for picture in window)

@@ -17,7 +17,9 @@ from drivers.sim.tasks import shifted_task
 from models.requirements import ConditionArray, PictureSize, Requirements, VideoWindow
 from runtime.config.loading import load_settings
 from runtime.config.settings import Settings
-from runtime.evaluation.world import Latencies, Outcome, run
+from runtime.evaluation.latencies import Latencies
+from runtime.evaluation.played_episode import Outcome
+from runtime.evaluation.world import run
 from runtime.host.clock import seconds
 from runtime.messaging import codec, messages
 from runtime.messaging.array_field import Array

@@ -1,28 +1,22 @@
 """The replay command on a recorded session, without a robot: what it refuses, and paced replay. Called by pytest."""
 
-import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from golden_sessions import copied
 
 from runtime.errors import RuntimeFault, SettingsError
-from runtime.messaging.upgrades import SCHEMA_NUMBER
 from runtime.replay import command
 from runtime.session import reader
-
-GOLDEN = Path(__file__).parents[1] / "golden" / f"schema-{SCHEMA_NUMBER}" / "session.mcap"
 
 
 @pytest.fixture
 def session(tmp_path: Path) -> Path:
     """A session of two seconds in a folder of its own."""
-    folder = tmp_path / "session"
-    folder.mkdir()
-    shutil.copy(GOLDEN, folder / "session.mcap")
-    return folder
+    return copied(tmp_path / "session")
 
 
 @pytest.mark.parametrize(

@@ -5,17 +5,15 @@ from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from golden_sessions import NEWEST
 
 from runtime.errors import RuntimeFault
-from runtime.messaging.upgrades import SCHEMA_NUMBER
-
-GOLDEN = Path(__file__).parents[1] / "golden" / f"schema-{SCHEMA_NUMBER}" / "session.mcap"
 
 
 @pytest.fixture(params=[0.3, 0.9, 0.9999])
 def cut(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A part of a session."""
-    data = GOLDEN.read_bytes()
+    data = NEWEST.read_bytes()
     path = tmp_path / "session" / "session.mcap"
     path.parent.mkdir()
     path.write_bytes(data[: int(len(data) * request.param)])

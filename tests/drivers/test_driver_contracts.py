@@ -31,6 +31,7 @@ from drivers.sim.physics import Physics
 from drivers.sim.tasks import make_task
 
 STEP_S = 0.005
+WITHIN_S = 5.0  # chosen: a loaded machine runs every thread within it
 
 
 class SimulatedRobot:
@@ -177,13 +178,16 @@ class SteppedPiper(PiperArm):
             self._device.bus.hub.poll(0.01)
 
     def enable(self, timeout_s: float) -> None:
-        """With the device running."""
+        """With the device running, until it has told how it is afterwards: on a loaded machine it may come to that late."""
         ended = threading.Event()
         device = threading.Thread(target=lambda: self._device.bus.run(lambda: not ended.is_set()))
         if self._device.stepped:
             device.start()
         try:
             super().enable(timeout_s)
+            before, deadline = self.read(), time.monotonic() + WITHIN_S
+            while self._device.stepped and self.read() is before and time.monotonic() < deadline:
+                time.sleep(0.002)
         finally:
             ended.set()
             if self._device.stepped:

@@ -48,8 +48,8 @@ class Keypoints(Part):
     channels: tuple[int, int] = (32, 64)
     """Channels of the two convolutions (receptive field 16x16 px, stride 4 px)."""
     blocks: int = Field(default=0, ge=0, le=64)
-    """Residual blocks at half the resolution of the heat maps; 0: none. They see 48x48 px and more, and so what a thing is
-    by its shape where colours and light say nothing (models/shipped/README.md)."""
+    """Residual blocks at half the resolution of the heat maps; 0: none. They see 48x48 px and more, and normalise
+    what they see (models/shipped/README.md)."""
     grid: int = Field(default=4, ge=1, le=64)
     """N: also N x N averages of image patches."""
 

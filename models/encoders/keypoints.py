@@ -122,7 +122,7 @@ class KeypointCamera(nn.Module):
 class Surroundings(nn.Module):
     """Adds to each place of a map what is around it: residual blocks (He et al. 2016) at half the resolution.
 
-    Convolutions over 16x16 px alone tell colours apart, not things.
+    In drawn worlds such eyes place things better, in part because of the norm (models/shipped/README.md).
     """
 
     def __init__(self, channels: int, blocks: int) -> None:

@@ -66,7 +66,9 @@ def opened(path: Path, given: dict[str, Any]) -> tuple[Session, Settings]:
     try:
         recorded = settings_from_json(session.metadata["settings"])
     except SettingsError as error:
-        raise SessionError(f"{session.path}: its settings are of another version ({error})") from None
+        raise SessionError(
+            f"{session.path}: its settings are of another version ({error}); use the one that recorded it"
+        ) from None
     return session, changed(recorded, given)
 
 

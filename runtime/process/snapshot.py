@@ -62,7 +62,7 @@ def unpack(state: bytes, classes: tuple[type, ...]) -> Any:
     try:
         return _from_plain(msgpack.unpackb(state, use_list=False, strict_map_key=True), known)
     except (KeyError, ValueError, TypeError, msgpack.UnpackException) as error:
-        raise SessionError(f"snapshot cannot be restored ({error}): another version wrote it") from None
+        raise SessionError(f"snapshot cannot be restored ({error}): another version wrote it; use that one") from None
 
 
 def _to_plain(value: Any) -> Any:

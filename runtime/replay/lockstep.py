@@ -61,7 +61,9 @@ def replay(
     try:
         settings = moved(settings_from_json(session.metadata["settings"]))
     except SettingsError as error:
-        raise SessionError(f"{session.path}: its settings are of another version ({error})") from None
+        raise SessionError(
+            f"{session.path}: its settings are of another version ({error}); use the one that recorded it"
+        ) from None
     role = Role.of_session(session.metadata)
     with tempfile.TemporaryDirectory(prefix="video2act-replay-") as folder:
         work = _Work(index, settings, role, Path(folder))

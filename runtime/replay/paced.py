@@ -26,7 +26,7 @@ class PacedReplay:
         self._session, self._folder = session, folder
         self._rows = sorted(decode_all(session), key=lambda row: row[1].stamp_ns)
         if not self._rows:
-            raise SessionError(f"{session.path}: no message can be decoded: another version wrote it")
+            raise SessionError(f"{session.path}: no message can be decoded: another version wrote it; use that one")
         self._first_ns, self._last_ns = self._rows[0][1].stamp_ns, self._rows[-1][1].stamp_ns
         self._started_ns, self._speed = 0, 1.0
         self._buses: dict[str, Bus] = {}

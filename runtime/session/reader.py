@@ -182,7 +182,9 @@ def read(path: Path) -> Session:
         remedy = f"give the folder of a session, or its {FILE_NAME}"
         raise SessionError(f"cannot be read: {remedies.line(error, file, remedy)}") from None
     except ValueError:
-        raise SessionError(f"{file}: not a session file (it is empty)") from None
+        raise SessionError(
+            f"{file}: not a session file (it is empty); give the folder of a session, or its session.mcap"
+        ) from None
     with data:
         session = _read(file, data)
     if file != path:
@@ -214,7 +216,9 @@ def joined(path: Path) -> Session:
 
 def _read(file: Path, data: mmap.mmap) -> Session:
     if len(data) < len(_MAGIC) or (data[: len(_MAGIC)] != _MAGIC and data.find(_LZ4_MARK) < 0):
-        raise SessionError(f"{file}: not a session file (it holds no MCAP data)")
+        raise SessionError(
+            f"{file}: not a session file (it holds no MCAP data); give the folder of a session, or its session.mcap"
+        )
     session = Session(file)
     session.damage.unfinished = data[-len(_MAGIC) :] != _MAGIC
     budget = Budget(file, len(data))
@@ -229,7 +233,7 @@ def _read(file: Path, data: mmap.mmap) -> Session:
                 session.damage.lost_bytes += following - position
         position = following
     if not session.messages:
-        raise SessionError(f"{file}: no message can be read")
+        raise SessionError(f"{file}: no message can be read; copy the session again, or give another")
     return session
 
 

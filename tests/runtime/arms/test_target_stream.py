@@ -315,3 +315,13 @@ def test_it_says_when_to_look_again() -> None:
     assert not stream.begun
     stream.begin(np.zeros(7), 9 * TICK_NS)
     assert not stream.step(waits, 11 * TICK_NS), "what waited when its arm lost power is forgotten"
+
+
+def test_a_target_that_is_passed_over_is_not_given_again() -> None:
+    """And one that was seen before it is forgotten with it: the next new one is awaited."""
+    stream = TargetStream(TABLE, TICK_S)
+    first, second = (ArmCommand(np.zeros(7), tick * TICK_NS) for tick in (1, 2))
+    assert stream.due(first, 2 * TICK_NS) is first
+    stream.pass_over()
+    assert stream.due(first, 2 * TICK_NS) is None
+    assert stream.due(second, 3 * TICK_NS) is second

@@ -1,4 +1,4 @@
-"""The simulated robot without a clock: one target at 30 Hz in, one observation out.
+"""The simulated robot without a clock: one target at 30 Hz in, one moment out, and its pictures.
 
 Called by `demos.sh` and by the rollouts of experts in runtime/evaluation.
 """
@@ -21,13 +21,13 @@ _STEPS = round(1 / DEMONSTRATION_HZ / TIMESTEP_S / _UPDATES)
 
 
 @dataclass(frozen=True)
-class Observation:
-    """What the robot senses at one moment; joints (14,) in rad, gripper m, per s, N m."""
+class Moment:
+    """A moment of the scene, of which pictures can be taken later; joints (14,) in rad, gripper m, per s, N m."""
 
     q: Array
     dq: Array
     effort: Array
-    jpegs: dict[str, bytes]  # by camera
+    qpos: Array  # the scene's generalised positions (nq,)
 
 
 class Rollout:
@@ -53,13 +53,24 @@ class Rollout:
             eye.restart(seed)
         self._command = self.physics.arms()[:, 0].ravel()
 
-    def observe(self) -> Observation:
-        """Joints as they are now, and a JPEG of every camera: rendering takes most of an episode's time."""
+    def moment(self) -> Moment:
+        """The scene as it is now."""
         q, dq, effort = (self.physics.arms()[:, kind].ravel() for kind in range(3))
-        qpos = self.physics.qpos()
-        return Observation(q, dq, effort, {eye.name: eye.jpeg(qpos) for eye in self._eyes})
+        return Moment(q, dq, effort, self.physics.qpos())
 
-    def follow(self, target: Array) -> None:
+    def play(self, targets: NDArray[np.floating]) -> list[Moment]:
+        """Let the arms follow targets (T, 14), rad and m. Returns the moment before each."""
+        moments: list[Moment] = []
+        for target in targets:
+            moments.append(self.moment())
+            self.follow(target)
+        return moments
+
+    def pictures(self, moments: Sequence[Moment]) -> dict[str, list[bytes]]:
+        """A JPEG of each moment by every camera, in their order, which the noise follows. Takes most of an episode's time."""
+        return {eye.name: [eye.jpeg(moment.qpos) for moment in moments] for eye in self._eyes}
+
+    def follow(self, target: NDArray[np.floating]) -> None:
         """Let the arms go to joint targets (14,), rad and m, within one step of 1/30 s, evenly from the target before."""
         follow(self.physics, self._command, target)
         self._command = np.asarray(target, dtype=np.float64)

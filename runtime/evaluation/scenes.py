@@ -67,12 +67,9 @@ def played(settings: Settings, seeds: Iterable[int], steps: int) -> Iterator[Sce
 
 def _begun(rollout: Rollout, name: str, planned: NDArray[np.floating], steps: int) -> Scene:
     """The first steps of a plan, played."""
-    seen = []
-    for target in planned[:steps]:
-        seen.append(rollout.observe())
-        rollout.follow(target)
-    jpegs = {camera: [moment.jpegs[camera] for moment in seen] for camera in seen[0].jpegs}
-    return Scene(name, rollout.physics.task.wordings[0], jpegs, np.array([moment.q for moment in seen]), planned)
+    moments = rollout.play(planned[:steps])
+    jpegs = rollout.pictures(moments)
+    return Scene(name, rollout.physics.task.wordings[0], jpegs, np.array([moment.q for moment in moments]), planned)
 
 
 def _demonstrations(folder: Path) -> list[Demonstration]:

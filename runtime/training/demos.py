@@ -13,11 +13,11 @@ from pathlib import Path
 import numpy as np
 
 from drivers.cobot_magic import CAMERAS
-from drivers.sim import experts, film, mishap, training_worlds
+from drivers.sim import experts, film, first_pose, mishap, training_worlds
 from drivers.sim.appearance import USUAL, Appearance, to_json
 from drivers.sim.disturbance import disturbance
 from drivers.sim.experts.script import Unreachable
-from drivers.sim.rollout import Observation, Rollout
+from drivers.sim.rollout import Moment, Rollout
 from drivers.sim.tasks import make_task
 from drivers.task_names import KEPT_FROM
 from models.data import hdf5
@@ -176,16 +176,7 @@ def _film(rollout: Rollout, job: Job) -> Episode | None:
         targets = moves(rollout.physics, random)
     except Unreachable:
         return None
-    return None if len(targets) < SHORTEST_STEPS else _episode(job, _played(rollout, targets), targets)
-
-
-def _played(rollout: Rollout, targets: np.ndarray) -> list[Observation]:
-    """Let the arms follow targets (T, 14). Returns what was seen before each."""
-    seen: list[Observation] = []
-    for target in targets:
-        seen.append(rollout.observe())
-        rollout.follow(target)
-    return seen
+    return None if len(targets) < SHORTEST_STEPS else _episode(rollout, job, rollout.play(targets), targets)
 
 
 def _attempt(rollout: Rollout, job: Job) -> Episode | None:
@@ -197,16 +188,21 @@ def _attempt(rollout: Rollout, job: Job) -> Episode | None:
             if not mishap.fail(rollout, targets, np.random.default_rng([job.seed, *b"mishap"])):
                 return None
             targets = experts.plan(rollout.physics)
+        elif job.randomise:
+            first_pose.leave_ready(rollout, targets, np.random.default_rng([job.seed, *b"first pose"]))
+            targets = experts.plan(rollout.physics)
     except Unreachable:
         return None
     pushed = targets + disturbance(np.random.default_rng([job.seed, *b"disturbance"]), len(targets))
-    seen = _played(rollout, pushed)
-    return _episode(job, seen, targets) if rollout.physics.success() else None
+    moments = rollout.play(pushed)
+    return _episode(rollout, job, moments, targets) if rollout.physics.success() else None
 
 
-def _episode(job: Job, seen: list[Observation], targets: np.ndarray) -> Episode:
-    q, dq, effort = (np.array([getattr(moment, name) for moment in seen], np.float32) for name in ("q", "dq", "effort"))
-    jpegs = {camera: [moment.jpegs[camera] for moment in seen] for camera in seen[0].jpegs}
-    wordings = make_task(job.task, job.world).wordings
+def _episode(rollout: Rollout, job: Job, moments: list[Moment], targets: np.ndarray) -> Episode:
+    """The episode of what was played; its pictures are taken now, so that one that failed costs none."""
+    q, dq, effort = (
+        np.array([getattr(moment, name) for moment in moments], np.float32) for name in ("q", "dq", "effort")
+    )
+    jpegs, wordings = rollout.pictures(moments), make_task(job.task, job.world).wordings
     world = to_json(job.world) if job.randomise else ""
     return Episode(q, dq, effort, targets.astype(np.float32), jpegs, wordings, job.task, job.seed, world, job.kind)

@@ -196,7 +196,8 @@ class DemosFlags(Flags):
     after_failure: bool = False
     """Begin each episode where a failed attempt left the scene; use other seeds than for other demonstrations."""
     randomise: bool = False
-    """Draw each episode's world from its seed: colours, textures, lamps, cameras, girths, and objects that lie about."""
+    """Draw each episode's world from its seed: colours, textures, lamps, cameras, girths, objects that lie about, and where the
+    arms begin."""
     kind: Literal["expert", "disturbed", "chance"] = "expert"
     """disturbed: the expert, pushed hard; chance: motions to places by chance. Both are films from the head camera for train.sh
     video, whether or not the task gets done; train.sh action leaves them out."""

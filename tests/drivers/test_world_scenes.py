@@ -155,12 +155,12 @@ def test_films_keep_to_the_joints_ranges_and_differ_from_the_expert() -> None:
 def test_a_rollout_goes_on_in_another_world() -> None:
     rollout = Rollout(make_task("container_place"), 48, 36, cameras=("head",))
     rollout.reset(1)
-    plain = rollout.observe().jpegs
+    plain = rollout.pictures([rollout.moment()])
     rollout.show(make_task("pick_apple_messy", training_worlds.draw("pick_apple_messy", 2)))
     rollout.reset(2)
-    other = rollout.observe().jpegs
+    other = rollout.pictures([rollout.moment()])
     rollout.show(make_task("container_place"))
     rollout.reset(1)
-    assert rollout.observe().jpegs == plain != other
+    assert rollout.pictures([rollout.moment()]) == plain != other
     assert set(plain) == {"head"}
     rollout.close()

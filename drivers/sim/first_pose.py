@@ -1,0 +1,70 @@
+"""Brings the arms off their ready pose before a demonstration begins: then joints do not tell where they will go. Seeded.
+
+Called by `demos.sh --randomise`. From one pose the way to a place is always the same, so a policy need look at its beginning
+only: after that the joints tell the rest (models/shipped/README.md). From many poses it has to look all the way.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from drivers.cobot_magic import HIGH, LOW, OPEN_GRIP_M, SIDES, TABLE_TOP_M, bases
+from drivers.kinematics import FINGERTIP_M, link_poses
+from drivers.sim.experts.script import minimum_jerk
+from drivers.sim.rollout import Rollout
+from drivers.sim.tasks.task import DEMONSTRATION_HZ
+
+Array = NDArray[np.float64]
+# All chosen: hands begin up to 20 cm aside, and still over the table.
+_FROM_READY = 0.3  # of the episodes that begin where they always do
+_ON_THE_WAY = 0.6  # of the others that begin somewhere on the expert's way to the first thing it takes
+_LARGEST_RAD = np.array([0.45, 0.3, 0.3, 0.3, 0.25, 0.3, 0.0] * 2)  # off the ready pose, or the way
+_LEAST_M = 0.06  # of the fingertips over the table
+_BEFORE_GRIP_S = 0.6  # that is left of the way to the first grip at least
+_TAKES_S, _SLOWER = 1.0, 3  # at least, of the way there; and so many times what the expert takes for it
+_RESTS_S = 0.5  # at its end
+_MARGIN_RAD = 0.03  # from the ends of the joints' ranges
+_LOW, _HIGH = np.tile(LOW, 2), np.tile(HIGH, 2)
+_GRIPPERS = [6, 13]
+
+
+def leave_ready(rollout: Rollout, plan: Array, random: np.random.Generator) -> None:
+    """Bring the arms of a scene that was reset to a pose drawn for its episode, and let them come to rest.
+
+    Args:
+        rollout: the scene, which goes on from there; a hand may have moved an object.
+        plan: (T, 14) the expert's targets from the ready pose; rad, m.
+        random: all draws are taken from it.
+    """
+    if random.random() < _FROM_READY:
+        return
+    grips = np.abs(plan[:, _GRIPPERS] - OPEN_GRIP_M).max(axis=1) > 1e-3
+    free = int(grips.argmax()) - round(_BEFORE_GRIP_S * DEMONSTRATION_HZ)
+    on_the_way = int(random.integers(free)) if random.random() < _ON_THE_WAY and free > 0 else 0
+    offset = random.uniform(-1, 1, len(_LARGEST_RAD)) * _LARGEST_RAD
+    for target in _way(rollout.physics.commands().ravel(), plan[: on_the_way + 1], offset):
+        rollout.follow(target)
+
+
+def _way(begin: Array, plan: Array, offset: Array) -> Array:
+    """Targets (T, 14) along a plan, calmly, and off it by as much of an offset as keeps the fingers high; then they stay."""
+    plan = np.concatenate([[begin], plan])
+    steps = max(round(_TAKES_S * DEMONSTRATION_HZ), _SLOWER * len(plan))
+    done = np.array([minimum_jerk(share) for share in np.linspace(0, 1, steps)])
+    places = done * (len(plan) - 1)
+    way = np.array([np.interp(places, np.arange(len(plan)), joint) for joint in plan.T]).T
+    for share in (1.0, 0.5, 0.25, 0.0):
+        away = np.clip(way[-1] + share * offset, _LOW + _MARGIN_RAD, _HIGH - _MARGIN_RAD) - way[-1]
+        away[_GRIPPERS] = 0
+        led = way + done[:, None] * away
+        if share == 0.0 or min(_height_m(row) for row in led[::5]) > _LEAST_M:
+            break
+    return np.concatenate([led, np.tile(led[-1], (round(_RESTS_S * DEMONSTRATION_HZ), 1))])
+
+
+def _height_m(joints: Array) -> float:
+    """Of the lower hand's fingertips over the table, joints (14,)."""
+    heights = list[float]()
+    for base, q in zip(bases(), joints.reshape(len(SIDES), -1), strict=True):
+        hand = base @ link_poses(q[:6])[5]
+        heights.append(float(hand[2, 3] + FINGERTIP_M * hand[2, 2]) - TABLE_TOP_M)
+    return min(heights)

@@ -222,7 +222,7 @@ CHECKED: list[tuple[list[str], str]] = [
     (["train", "action", "--data", ".", "--out", "o", "--machines", "2"], "--meet: 2 machines need HOST:PORT"),
     (["train", "action", "--data", ".", "--out", "o"], "--video is missing: no video model of size small is published"),
     (["evaluate", "--rollouts", "0"], "--rollouts 0: must be a whole number from 1 to 10000"),
-    (["evaluate", "--sweep", "rato"], "--sweep rato: must be one of ratio, shift, blend, features, filter, depth"),
+    (["evaluate", "--sweep", "rato"], "--sweep rato: must be one of ratio, shift, blend, latency, features, "),
     (["evaluate", "--ratio", "x"], "--ratio x: must be a whole number"),
     (
         ["influence", "--data", "/nowhere"],

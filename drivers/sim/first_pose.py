@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from drivers.cobot_magic import HIGH, LOW, OPEN_GRIP_M, SIDES, TABLE_TOP_M, bases
 from drivers.kinematics import FINGERTIP_M, link_poses
+from drivers.sim import experts
 from drivers.sim.experts.script import minimum_jerk
 from drivers.sim.rollout import Rollout
 from drivers.sim.tasks.task import DEMONSTRATION_HZ
@@ -24,30 +25,41 @@ _TAKES_S, _SLOWER = 1.0, 3  # at least, of the way there; and so many times what
 _RESTS_S = 0.5  # at its end
 _MARGIN_RAD = 0.03  # from the ends of the joints' ranges
 _LOW, _HIGH = np.tile(LOW, 2), np.tile(HIGH, 2)
+_GRIPS_M = 1e-3  # by which a gripper that begins to close differs from an open one
 _GRIPPERS = [6, 13]
 
 
-def leave_ready(rollout: Rollout, plan: Array, random: np.random.Generator) -> None:
-    """Bring the arms of a scene that was reset to a pose drawn for its episode, and let them come to rest.
+def plan_from_anywhere(rollout: Rollout, random: np.random.Generator) -> Array:
+    """Bring the arms of a scene that was reset to a pose drawn for its episode, at rest, and plan the task from there.
 
     Args:
         rollout: the scene, which goes on from there; a hand may have moved an object.
-        plan: (T, 14) the expert's targets from the ready pose; rad, m.
         random: all draws are taken from it.
+
+    Returns:
+        (T, 14) the expert's targets; rad, m.
+
+    Raises:
+        Unreachable: from there the expert finds no way.
     """
-    if random.random() < _FROM_READY:
-        return
-    grips = np.abs(plan[:, _GRIPPERS] - OPEN_GRIP_M).max(axis=1) > 1e-3
+    if random.random() >= _FROM_READY:
+        begin = rollout.physics.commands().ravel()[None]
+        on_the_way = experts.plan(rollout.physics) if random.random() < _ON_THE_WAY else begin
+        offset = random.uniform(-1, 1, len(_LARGEST_RAD)) * _LARGEST_RAD
+        for target in _way(np.concatenate([begin, _some_of(on_the_way, random)]), offset):
+            rollout.follow(target)
+    return experts.plan(rollout.physics)
+
+
+def _some_of(plan: Array, random: np.random.Generator) -> Array:
+    """A beginning of a plan (T, 14) that ends a while before its first grip."""
+    grips = np.abs(plan[:, _GRIPPERS] - OPEN_GRIP_M).max(axis=1) > _GRIPS_M
     free = int(grips.argmax()) - round(_BEFORE_GRIP_S * DEMONSTRATION_HZ)
-    on_the_way = int(random.integers(free)) if random.random() < _ON_THE_WAY and free > 0 else 0
-    offset = random.uniform(-1, 1, len(_LARGEST_RAD)) * _LARGEST_RAD
-    for target in _way(rollout.physics.commands().ravel(), plan[: on_the_way + 1], offset):
-        rollout.follow(target)
+    return plan[: int(random.integers(free)) + 1] if free > 0 else plan[:1]
 
 
-def _way(begin: Array, plan: Array, offset: Array) -> Array:
+def _way(plan: Array, offset: Array) -> Array:
     """Targets (T, 14) along a plan, calmly, and off it by as much of an offset as keeps the fingers high; then they stay."""
-    plan = np.concatenate([[begin], plan])
     steps = max(round(_TAKES_S * DEMONSTRATION_HZ), _SLOWER * len(plan))
     done = np.array([minimum_jerk(share) for share in np.linspace(0, 1, steps)])
     places = done * (len(plan) - 1)

@@ -72,8 +72,9 @@ class Rollout:
 
     def follow(self, target: NDArray[np.floating]) -> None:
         """Let the arms go to joint targets (14,), rad and m, within one step of 1/30 s, evenly from the target before."""
-        follow(self.physics, self._command, target)
-        self._command = np.asarray(target, dtype=np.float64)
+        wanted = np.asarray(target, dtype=np.float64)
+        follow(self.physics, self._command, wanted)
+        self._command = wanted
 
     def close(self) -> None:
         """Free the renderers of all cameras, in the thread that made them."""

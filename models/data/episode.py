@@ -4,7 +4,7 @@ Made by the readers beside it and by `demos.sh`; used by training, export and re
 """
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import simplejpeg
@@ -51,6 +51,8 @@ class Episode:
     world: str = ""  # JSON of how that scene looked, where it was drawn
     kind: str = EXPERT
     success: bool | None = None  # whether the task was done; None: nobody judged
+    ahead: Array = field(default_factory=lambda: np.zeros((0, JOINTS), np.float32))
+    """(A, J) what the teacher commanded after the last step, where an episode was cut: its chunks have no end there."""
 
     def __len__(self) -> int:
         return len(self.q)
@@ -79,8 +81,8 @@ def check(episode: Episode, source: str) -> Episode:
     missing, no instruction, grippers that are not in m, a joint that jumps.
     """
     task_name(episode.task, source)
-    steps = len(episode)
-    if steps < SHORTEST_STEPS:
+    steps = len(episode) + len(episode.ahead)
+    if not len(episode) or steps < SHORTEST_STEPS:
         raise ModelError(f"{source}: must have at least {SHORTEST_STEPS} steps, got {steps}; {REMOVE}")
     _check_series(episode, source)
     _check_pictures(episode, source)
@@ -92,11 +94,11 @@ def check(episode: Episode, source: str) -> Episode:
 
 def _check_series(episode: Episode, source: str) -> None:
     """Every number of every joint must be there and finite."""
-    steps = len(episode)
-    for name in ("q", "dq", "effort", "leader"):
+    for name in ("q", "dq", "effort", "leader", "ahead"):
         values: Array = getattr(episode, name)
-        if values.shape != (steps, JOINTS):
-            raise ModelError(f"{source}: {name}: expected shape {(steps, JOINTS)}, got {values.shape}; {REMOVE}")
+        wanted = (len(values) if name == "ahead" else len(episode), JOINTS)
+        if values.shape != wanted:
+            raise ModelError(f"{source}: {name}: expected shape {wanted}, got {values.shape}; {REMOVE}")
         if not np.isfinite(values).all():
             step, joint = np.argwhere(~np.isfinite(values))[0]
             raise ModelError(f"{source}: {name} of joint {joint + 1} is {values[step, joint]} at step {step}; {REMOVE}")
@@ -121,17 +123,16 @@ def _check_pictures(episode: Episode, source: str) -> None:
 
 def _check_motion(episode: Episode, source: str) -> None:
     """Grippers must be in m, and no joint may jump."""
-    for name, joint in itertools.product(("q", "leader"), GRIPPERS):
-        low, high = (
-            float(limit) for limit in (getattr(episode, name)[:, joint].min(), getattr(episode, name)[:, joint].max())
-        )
+    commanded = np.concatenate([episode.leader, episode.ahead])
+    for (name, values), joint in itertools.product((("q", episode.q), ("leader", commanded)), GRIPPERS):
+        low, high = float(values[:, joint].min()), float(values[:, joint].max())
         if not _NARROWEST_M < low <= high < _WIDEST_M:
             raise ModelError(
                 f"{source}: {name} of joint {joint + 1}, a gripper, must be in m, "
                 f"{_NARROWEST_M} to {_WIDEST_M}, got {low:.3f} to {high:.3f}; convert its unit"
             )
     jumps = np.abs(np.diff(np.delete(episode.q, GRIPPERS, axis=1), axis=0))
-    if jumps.max() > _FASTEST_RAD:
+    if jumps.max(initial=0) > _FASTEST_RAD:
         step = int(jumps.max(axis=1).argmax())
         raise ModelError(
             f"{source}: a joint jumps by {jumps.max():.2f} rad after step {step} (limit {_FASTEST_RAD} rad); {REMOVE}"

@@ -5,7 +5,8 @@ Called by models/data/demonstrations.py, `demos.sh` and the export of sessions.
 pictures (T, H, W, 3) uint8 or as JPEG, padded to one length; attributes `sim` and `compress`. RoboTwin's files have neither
 velocities nor efforts, their grippers are told as shares of their stroke, and their JPEGs have red and blue swapped: OpenCV
 was given RGB and took it for BGR. Instructions: an attribute of ours, or `instructions.json` beside the file. Ours may also say
-how a drawn scene looked (`world`), that an episode shows no task being done (`kind`), and whether it was done (`success`).
+how a drawn scene looked (`world`), that an episode shows no task being done (`kind`), whether it was done (`success`), and what
+was commanded after an episode that was cut (`/action_ahead`).
 """
 
 import json
@@ -46,6 +47,8 @@ def write(path: Path, episode: Episode) -> None:
         if episode.success is not None:
             file.attrs["success"] = episode.success
         file["action"], file["base_action"] = episode.leader, np.zeros((len(episode), 2), np.float32)
+        if len(episode.ahead):
+            file["action_ahead"] = episode.ahead
         for name, values in (("qpos", episode.q), ("qvel", episode.dq), ("effort", episode.effort)):
             file[f"observations/{name}"] = values
         for camera, name in NAMES.items():
@@ -102,6 +105,7 @@ def _task(file: h5py.File, path: Path) -> str:
 def _episode(file: h5py.File, path: Path) -> Episode:
     q, leader = _array(file, "observations/qpos", path), _array(file, "action", path)
     shares = max(values[:, GRIPPERS].max(initial=0) for values in (q, leader)) > _WIDEST_M
+    ahead = _optional(file, "action_ahead", path)
     dq, effort = (_optional(file, f"observations/{name}", path) for name in ("qvel", "effort"))
     robotwins = dq is None and bool(shares)
     if robotwins:
@@ -125,6 +129,7 @@ def _episode(file: h5py.File, path: Path) -> Episode:
         world=_text(file, "world", ""),
         kind=_text(file, "kind", EXPERT),
         success=_success(file),
+        ahead=leader[:0] if ahead is None else ahead,
     )
 
 

@@ -53,7 +53,7 @@ def window_frames(video: Video, last: int) -> dict[str, list[int]]:
 
 @torch.inference_mode()
 def pictures(episode: Episode, config: PolicyConfig) -> Tensors:
-    """What System 1 learns from: q and targets (T, 14) float32; pictures (P, C, 3, S, S) uint8, resized as it does."""
+    """What System 1 learns from: q (T, 14), targets (T + A, 14) float32; pictures (P, C, 3, S, S) uint8, resized as it does."""
     size = config.image.image_px
     kept = range(0, len(episode), history_steps(config))
     seen = torch.empty(len(kept), len(config.cameras), 3, size, size, dtype=torch.uint8)
@@ -64,10 +64,13 @@ def pictures(episode: Episode, config: PolicyConfig) -> Tensors:
 
 
 def targets(episode: Episode, config: PolicyConfig) -> NDArray[np.float32]:
-    """The target of each step, (T, 14): the leader's there, or the follower's position one step later."""
+    """The target of each step, (T + A, 14): the leader's there, or the follower's position one step later.
+
+    Of the A steps after an episode that was cut it is the leader's, which the follower would have followed.
+    """
     if config.action_source == "master":
-        return episode.leader
-    return np.concatenate([episode.q[1:], episode.q[-1:]])
+        return np.concatenate([episode.leader, episode.ahead])
+    return np.concatenate([episode.q[1:], episode.ahead if len(episode.ahead) else episode.q[-1:]])
 
 
 @torch.inference_mode()

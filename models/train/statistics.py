@@ -25,7 +25,7 @@ def of(shards: Sequence[Prepared], horizon: int, targets: Literal["relative", "p
     """Statistics of targets and observed joints over all episodes, for what the head is to learn.
 
     Args:
-        shards: pictures of each episode: q and targets (T, J).
+        shards: pictures of each episode: q (T, J) and targets, as many or more.
         horizon: H.
         targets: as PolicyConfig.targets.
 
@@ -35,7 +35,7 @@ def of(shards: Sequence[Prepared], horizon: int, targets: Literal["relative", "p
     both = [(shard["q"].numpy(), shard["targets"].numpy()) for shard in shards]
     if targets == "physical":
         return _physical(both, horizon)
-    moved = np.concatenate([chunks(targets, horizon)[::_EVERY] - q[::_EVERY, None] for q, targets in both])
+    moved = np.concatenate([chunks(targets, horizon)[: len(q) : _EVERY] - q[::_EVERY, None] for q, targets in both])
     q = np.concatenate([q for q, _ in both])
     least, low, high = _ranges(both)
     return Statistics(

@@ -44,11 +44,12 @@ class Job:
     after_failure: bool = False
     randomise: bool = False
     kind: str = EXPERT
+    cut_after: int | None = None  # steps that are kept; None: all
 
     @property
     def path(self) -> Path:
         """The HDF5 file of this episode; it is there once the expert did the task, or the film was made."""
-        name = "episode" if self.kind == EXPERT else self.kind
+        name = self.kind if self.kind != EXPERT else "episode" if self.cut_after is None else "opening"
         return self.folder / self.task / f"{name}_{self.seed:06d}.hdf5"
 
     @property
@@ -134,7 +135,8 @@ def _make(pool: WorkerPool, name: str, options: DemosFlags) -> tuple[int, int]:
 def _jobs(name: str, options: DemosFlags) -> Iterator[Job]:
     for seed in range(options.seed, KEPT_FROM):
         size = (options.width_px, options.height_px)
-        yield Job(name, seed, options.out, *size, options.after_failure, options.randomise, options.kind)
+        what = options.after_failure, options.randomise, options.kind, options.cut_after
+        yield Job(name, seed, options.out, *size, *what)
     raise SettingsError(f"--seed {options.seed}: scenes from {KEPT_FROM} on are kept for evaluation; give a lower seed")
 
 
@@ -183,19 +185,20 @@ def _attempt(rollout: Rollout, job: Job) -> Episode | None:
     """Let the expert play a job's scene. Returns the episode; None when it does not succeed."""
     rollout.reset(job.seed)
     try:
-        targets = experts.plan(rollout.physics)
         if job.after_failure:
-            if not mishap.fail(rollout, targets, np.random.default_rng([job.seed, *b"mishap"])):
+            first = experts.plan(rollout.physics)
+            if not mishap.fail(rollout, first, np.random.default_rng([job.seed, *b"mishap"])):
                 return None
-            targets = experts.plan(rollout.physics)
-        elif job.randomise:
-            first_pose.leave_ready(rollout, targets, np.random.default_rng([job.seed, *b"first pose"]))
+        if job.randomise and not job.after_failure:
+            targets = first_pose.plan_from_anywhere(rollout, np.random.default_rng([job.seed, *b"first pose"]))
+        else:
             targets = experts.plan(rollout.physics)
     except Unreachable:
         return None
     pushed = targets + disturbance(np.random.default_rng([job.seed, *b"disturbance"]), len(targets))
-    moments = rollout.play(pushed)
-    return _episode(rollout, job, moments, targets) if rollout.physics.success() else None
+    moments = rollout.play(pushed[: job.cut_after])
+    done = job.cut_after is not None or rollout.physics.success()  # of an episode that is cut nobody knows
+    return _episode(rollout, job, moments, targets) if done else None
 
 
 def _episode(rollout: Rollout, job: Job, moments: list[Moment], targets: np.ndarray) -> Episode:
@@ -205,4 +208,5 @@ def _episode(rollout: Rollout, job: Job, moments: list[Moment], targets: np.ndar
     )
     jpegs, wordings = rollout.pictures(moments), make_task(job.task, job.world).wordings
     world = to_json(job.world) if job.randomise else ""
-    return Episode(q, dq, effort, targets.astype(np.float32), jpegs, wordings, job.task, job.seed, world, job.kind)
+    leader, ahead = np.split(targets.astype(np.float32), [len(moments)])
+    return Episode(q, dq, effort, leader, jpegs, wordings, job.task, job.seed, world, job.kind, ahead=ahead)

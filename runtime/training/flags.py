@@ -195,6 +195,8 @@ class DemosFlags(Flags):
     """Worker processes; default: one per core."""
     after_failure: bool = False
     """Begin each episode where a failed attempt left the scene; use other seeds than for other demonstrations."""
+    cut_after: int | None = Field(default=None, ge=1, le=10_000)
+    """Keep so many steps of each episode, and the targets after them: a scene of three steps takes a tenth of the time."""
     randomise: bool = False
     """Draw each episode's world from its seed: colours, textures, lamps, cameras, girths, objects that lie about, and where the
     arms begin."""
@@ -213,6 +215,8 @@ class DemosFlags(Flags):
         tasks(self.task)
         if self.after_failure and self.kind != "expert":
             raise ValueError(f"--kind {self.kind}: does not go with --after-failure; leave one out")
+        if self.cut_after is not None and self.kind != "expert":
+            raise ValueError(f"--kind {self.kind}: does not go with --cut-after; leave one out")
         if self.seed > (most := KEPT_FROM - self.episodes):
             raise ValueError(
                 f"--seed {self.seed}: must be 0 to {most}; scenes from {KEPT_FROM} on are kept for evaluation"

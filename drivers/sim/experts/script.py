@@ -4,6 +4,7 @@ Used by the experts; what they write is what a demonstration records as actions.
 """
 
 import itertools
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,7 +22,7 @@ _LIMITS = (1.6, 5.0, 100.0)
 """Of a joint: rad/s, rad/s2, rad/s3. The last two are the safety layer's. Chosen: half of its speed, to demonstrate calmly."""
 _LARGEST_RESIDUAL = 2e-3  # m and rad, of a pose that counts as reached; chosen: a grasp forgives 15 mm
 _SLOWER = 1.3  # factor on a movement's time when it asks too much of a joint; chosen
-_TRIES = 8  # chosen: at the last one the movement takes 6.3 times as long
+_SLOWEST = 7  # of these factors at most; chosen: the movement then takes 6.3 times as long
 _OPEN_S = 0.4  # in which closed grippers open before a script; as the experts take for a grip
 
 
@@ -53,15 +54,15 @@ class Script:
 
         Raises Unreachable where a stop, or the way to it, cannot be reached.
         """
-        most = (0.0, 0.0, 0.0)
-        for _ in range(_TRIES):
-            rows, joints = self._way(seconds, stops)
+        slower = 0
+        while True:
+            rows, joints = self._way(seconds * _SLOWER**slower, stops)
             most = demands(np.array([np.concatenate(self.joints), *rows]))
-            if all(asked <= limit for asked, limit in zip(most, _LIMITS, strict=True)):
+            if (more := _slower(most)) == 0:
                 break
-            seconds *= _SLOWER
-        else:
-            raise Unreachable("a joint would need {:.1f} rad/s, {:.0f} rad/s², {:.0f} rad/s³".format(*most))
+            if slower == _SLOWEST:
+                raise Unreachable("a joint would need {:.1f} rad/s, {:.0f} rad/s², {:.0f} rad/s³".format(*most))
+            slower = min(slower + more, _SLOWEST)
         self.rows += [self._row(row) for row in rows]
         self.joints = joints
         for side, stop in stops.items():
@@ -109,6 +110,14 @@ class Script:
     def _row(self, joints: Array) -> Array:
         left, right = joints[:6], joints[6:]
         return np.concatenate([left, [self.grips_m[0]], right, [self.grips_m[1]]])
+
+
+def _slower(most: tuple[float, float, float]) -> int:
+    """How many factors slower a way has to be at least, by its demands; n times as slow asks for 1/n, 1/n² and 1/n³."""
+    factor = max(
+        (asked / limit) ** (1 / power) for power, (asked, limit) in enumerate(zip(most, _LIMITS, strict=True), 1)
+    )
+    return 0 if factor <= 1 else max(1, int(math.log(factor, _SLOWER)))
 
 
 def demands(way: Array) -> tuple[float, float, float]:

@@ -90,6 +90,18 @@ def test_drawn_worlds_are_stored_and_can_be_made_again(tmp_path: Path) -> None:
         demos.main([flag for flag in line if flag != "--randomise"])
 
 
+def test_an_opening_is_the_beginning_of_an_episode_and_all_of_its_targets(folder: Path, tmp_path: Path) -> None:
+    line = ["--task", "pick_apple_messy", "--episodes", "1", "--seed", "5", "--out", str(tmp_path), *SMALL]
+    demos.main([*line, "--cut-after", "3"])
+    (path,) = tmp_path.rglob("*.hdf5")
+    assert path.name == "opening_000005.hdf5"
+    opening, whole = hdf5.read(path), hdf5.read(folder / "episode_000005.hdf5")
+    assert len(opening) == 3
+    assert opening.jpegs == {camera: pictures[:3] for camera, pictures in whole.jpegs.items()}
+    np.testing.assert_array_equal(opening.q, whole.q[:3])
+    np.testing.assert_array_equal(np.concatenate([opening.leader, opening.ahead]), whole.leader)
+
+
 @pytest.mark.parametrize("kind", ["disturbed", "chance"])
 def test_films_lie_beside_the_demonstrations(tmp_path: Path, kind: str) -> None:
     demos.main(["--task", "pick_apple_messy", "--episodes", "1", "--kind", kind, "--out", str(tmp_path), *SMALL])

@@ -11,6 +11,7 @@ from torch import nn
 
 from models.config.qformer import QFormer
 from models.layers import Attention, FeedForward, sinusoid
+from models.residual_block import ResidualBlock
 from models.token_scale import TokenScale
 
 
@@ -26,6 +27,7 @@ class TokenCompressor(nn.Module):
         self.positions = config.positions
         self.norm = nn.LayerNorm(channels)
         self.project = nn.Linear(channels, width)
+        self.around = nn.Sequential(*(ResidualBlock(width) for _ in range(config.blocks))) if config.blocks else None
         self.time_attention = Attention(width, config.heads, nn.LayerNorm) if temporal else None
         self.time_norm = nn.LayerNorm(width) if temporal else None
         self.queries = nn.Parameter(torch.randn(config.tokens, width) * width**-0.5)
@@ -56,7 +58,7 @@ class TokenCompressor(nn.Module):
         """
         _, frames, height, width, _ = features.shape
         places = height * width
-        x = self.project(self.norm(features))
+        x = self._with_surroundings(self.project(self.norm(features)))
         encoding = _summed(frames, places, x) if self.positions == "summed" else _apart(frames, height, width, x)
         x = x.flatten(2, 3) + encoding
         if self.time_attention is not None and self.time_norm is not None:
@@ -68,6 +70,13 @@ class TokenCompressor(nn.Module):
         for block in self.blocks:
             tokens = block(tokens, context)
         return self.final_norm(tokens)
+
+    def _with_surroundings(self, x: torch.Tensor) -> torch.Tensor:
+        """The same features (B, T, h, w, D); with blocks each place has heard what is around it in its frame."""
+        if self.around is None:
+            return x
+        maps = x.flatten(0, 1).permute(0, 3, 1, 2)
+        return self.around(maps).permute(0, 2, 3, 1).unflatten(0, x.shape[:2])
 
 
 class CompressorBlock(nn.Module):

@@ -24,9 +24,9 @@ _BEFORE_GRIP_S = 0.6  # that is left of the way to the first grip at least
 _TAKES_S, _SLOWER = 1.0, 3  # at least, of the way there; and so many times what the expert takes for it
 _RESTS_S = 0.5  # at its end
 _MARGIN_RAD = 0.03  # from the ends of the joints' ranges
-_LOW, _HIGH = np.tile(LOW, 2), np.tile(HIGH, 2)
+_LOW, _HIGH = np.tile(LOW, 2), np.tile(HIGH, 2)  # of both arms
 _GRIPS_M = 1e-3  # by which a gripper that begins to close differs from an open one
-_GRIPPERS = [6, 13]
+_GRIPPERS = [6, 13]  # places in the joint vector
 
 
 def plan_from_anywhere(rollout: Rollout, random: np.random.Generator) -> Array:

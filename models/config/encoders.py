@@ -7,10 +7,18 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.config.part import LARGEST_WIDTH, Count, Depth, Heads, Part, Pixels, Width, check_divides, check_each
-
-NORM_GROUPS = 8
-"""Groups of channels that the residual blocks of `Keypoints` normalise; chosen: 8 channels each, of 64."""
+from models.config.part import (
+    LARGEST_WIDTH,
+    NORM_GROUPS,
+    Count,
+    Depth,
+    Heads,
+    Part,
+    Pixels,
+    Width,
+    check_divides,
+    check_each,
+)
 
 
 class Siglip(Part):

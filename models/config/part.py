@@ -15,6 +15,7 @@ Depth = Annotated[int, Field(ge=1, le=256)]  # T5-XXL has 24, HunyuanVideo 60
 Blocks = Annotated[int, Field(ge=0, le=256)]  # of one of several kinds, so perhaps none
 Heads = Annotated[int, Field(ge=1, le=1024)]  # T5-XXL has 64
 Count = Annotated[int, Field(ge=1, le=4096)]
+NORM_GROUPS = 8  # of channels, which a residual block normalises; chosen: 8 channels each, of 64
 Pixels = Annotated[int, Field(ge=8, le=8192)]  # the VAEs halve a side three times
 
 

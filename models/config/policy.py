@@ -30,6 +30,8 @@ _LATER = (  # fields that earlier checkpoints do not know, each as the path to i
     "head.guess_blend",
     "spatial_former.scaled",
     "motion_former.scaled",
+    "spatial_former.blocks",
+    "motion_former.blocks",
     "published.transformer",
     "filters.border",
     "filters.laplacian",

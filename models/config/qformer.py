@@ -7,7 +7,7 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
-from models.config.part import Count, Depth, Heads, Part, check_divides
+from models.config.part import NORM_GROUPS, Count, Depth, Heads, Part, check_divides
 
 _WIDEST_TOKEN = 16384  # chosen: with the most tokens still 0.5 GB in memory, and 32 times the default
 
@@ -27,7 +27,13 @@ class QFormer(Part):
     """Tokens less their mean over the training data, divided by their spread there: what tells scenes apart is then as large as
     the tokens. false: as they are (policies trained before this setting)."""
 
+    blocks: int = Field(default=0, ge=0, le=64)
+    """Residual blocks over each frame's grid before the queries read it; 0: none, as in the paper. Queries alone do not find
+    an object among others (models/shipped/README.md)."""
+
     @model_validator(mode="after")
     def _check(self) -> Self:
         check_divides("heads", self.heads, "width", self.width)
+        if self.blocks and self.width % NORM_GROUPS:
+            raise ValueError(f"width: must be a multiple of {NORM_GROUPS} with blocks, got {self.width}")
         return self

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from models.config.encoders import NORM_GROUPS, Keypoints
+from models.config.encoders import Keypoints
+from models.config.part import NORM_GROUPS
 from models.encoders.image import ImageEncoder
+from models.residual_block import ResidualBlock
 
 _SHARPNESS = 8.0
 """Factor on heat maps. Chosen: fresh keypoints of a rendered scene lie within 5 % of half a picture from its middle; at 1 it is
@@ -143,29 +145,6 @@ class Surroundings(nn.Module):
         """
         wide = self.blocks(self.down(functional.silu(maps)))
         return self.norm(maps + functional.interpolate(wide, scale_factor=2, mode="nearest"))
-
-
-class ResidualBlock(nn.Module):
-    """Two convolutions of 3x3, each behind a norm and SiLU, added to what came in."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.norms = nn.ModuleList(nn.GroupNorm(NORM_GROUPS, channels) for _ in range(2))
-        self.convolutions = nn.ModuleList(nn.Conv2d(channels, channels, 3, padding=1) for _ in range(2))
-
-    def forward(self, maps: torch.Tensor) -> torch.Tensor:
-        """What came in, and what both convolutions make of it.
-
-        Args:
-            maps: (B, C, h, w).
-
-        Returns:
-            (B, C, h, w).
-        """
-        x = maps
-        for norm, convolution in zip(self.norms, self.convolutions, strict=True):
-            x = convolution(functional.silu(norm(x)))
-        return maps + x
 
 
 def spatial_softmax(heat: torch.Tensor) -> torch.Tensor:

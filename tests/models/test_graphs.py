@@ -177,6 +177,21 @@ def test_scaled_tokens_are_torchs(untrained: Untrained, tmp_path: Path) -> None:
     assert all((a - b).abs().mean() > 0.5 for a, b in zip(unscaled, expected, strict=True))
 
 
+def test_formers_with_blocks_are_torchs(untrained: Untrained, tmp_path: Path) -> None:
+    drawn, random = untrained(1), torch.Generator().manual_seed(3)
+    formers = {
+        f: getattr(drawn.config, f).model_copy(update={"blocks": 2}) for f in ("spatial_former", "motion_former")
+    }
+    deep = Checkpoint(drawn.config.model_copy(update=formers), drawn.statistics, None, 1)
+    windows = [torch.randn(1, frames, 2, 3, drawn.config.video.backbone.width, generator=random) for frames in (2, 4)]
+    with torch.inference_mode():
+        expected, shallow = deep.slow().formed(*windows), drawn.slow().formed(*windows)
+        for system in (SlowGraphs(deep, GraphFolder(tmp_path, "deep", 1)), LeanSystem(deep.slow())):
+            for ours, theirs in zip(system.formed(*windows), expected, strict=True):
+                torch.testing.assert_close(ours, theirs, rtol=1e-3, atol=1e-4)
+    assert all((a - b).abs().mean() > 0.05 for a, b in zip(shallow, expected, strict=True))
+
+
 def small(weight: float) -> folder.Network:
     """A network of one number."""
     layer = torch.nn.Linear(1, 1, bias=False)

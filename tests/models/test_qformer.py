@@ -51,6 +51,28 @@ def test_order_of_the_places_changes_the_tokens() -> None:
         assert (model(window.flip(axis)) - model(window)).abs().max() > 1e-2
 
 
+@pytest.mark.parametrize("temporal", [False, True])
+def test_with_blocks_a_place_hears_its_frame_and_no_other(temporal: bool) -> None:
+    torch.manual_seed(3)
+    config = CONFIG.model_copy(update={"blocks": 2})
+    model = TokenCompressor(config, CHANNELS, temporal).requires_grad_(False)
+    made: list[torch.Tensor] = []
+    assert model.around is not None
+    model.around.register_forward_hook(lambda _module, _given, found: made.append(found.clone()))  # pyright: ignore
+    window = features(batch=2)
+    assert model(window).shape == (2, CONFIG.tokens, CONFIG.width)
+    window[1, 2, 0, 0, 0] += 1.0  # of one channel: what all have is normalised away
+    assert model(window).isfinite().all()
+    moved = (made[1] - made[0]).abs().amax(1).unflatten(0, (2, 4)) > 1e-6  # (B, T, h, w)
+    assert moved[1, 2].all(), "the whole grid of two rows of three places"
+    assert moved.sum() == moved[1, 2].sum()
+
+
+def test_blocks_need_a_width_of_whole_groups() -> None:
+    with pytest.raises(ValueError, match="width: must be a multiple of 8 with blocks, got 12"):
+        QFormer(tokens=5, width=12, depth=1, heads=2, blocks=1)
+
+
 @pytest.mark.parametrize(("frames", "height", "width"), [(2, 6, 8), (16, 4, 4), (16, 32, 48)])
 def test_no_two_places_look_alike(frames: int, height: int, width: int) -> None:
     """Not even a frame and a row that are swapped, or the end of a row and the beginning of the next one."""

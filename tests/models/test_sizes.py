@@ -188,6 +188,8 @@ LATER: dict[str, Any] = {
     "head.guess_blend": 12,
     "spatial_former.scaled": True,
     "motion_former.scaled": True,
+    "spatial_former.blocks": 3,
+    "motion_former.blocks": 3,
     "published.transformer": {"repo": "/data/wan.safetensors", "revision": None},
     "filters.border": "zeros",
     "filters.laplacian": "absolute",

@@ -131,6 +131,8 @@ class Cloning(Part):
     """Share of observations with the demonstrations' mean joints for the observed ones, as in RDT-1B."""
     early_share: float = Field(default=0.2, ge=0, le=1)
     """Extra share of observations from the first second, where images decide where to reach."""
+    cut_share: float = Field(default=0.3, ge=0, le=1)
+    """Share of the windows that are drawn from episodes that were cut (`demos.sh --cut-after`), where there are both kinds."""
     noise_share: float = Field(default=0.25, ge=0, le=1)
     """Share of samples at full noise, where denoising begins."""
     state_noise: float = Field(default=0.01, ge=0, le=10)

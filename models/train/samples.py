@@ -61,6 +61,10 @@ class Samples(Dataset[Tensors]):
             task: sum(steps[i] for i, s in enumerate(shards) if s.task == task) for task in {s.task for s in shards}
         }
         share = np.array([by_task[shard.task] ** (cloning.task_power - 1) for shard in shards]) * steps
+        cut = np.array([len(targets) > len(q) for q, targets in zip(self._q, self._targets, strict=True)])
+        if cut.any() and not cut.all():  # else they would be drawn by their few steps
+            share[cut] *= cloning.cut_share / share[cut].sum()
+            share[~cut] *= (1 - cloning.cut_share) / share[~cut].sum()
         self._share = share / share.sum()
 
     def __getitem__(self, number: int) -> Tensors:

@@ -79,6 +79,17 @@ def test_its_chunks_go_on_where_the_pictures_end(config: PolicyConfig, tmp_path:
         np.testing.assert_allclose(targets, every[step : step + config.horizon], atol=1e-5)
 
 
+def test_cut_episodes_are_drawn_as_often_as_asked(config: PolicyConfig, tmp_path: Path) -> None:
+    for name, one in (("whole", whole()), ("cut", cut())):
+        prepared.write(tmp_path / f"{name}.safetensors", prepared.pictures(one, config))
+    both = [Prepared(tmp_path / f"{name}.safetensors") for name in ("whole", "cut", "cut")]
+    shards = [Shard(pictures, None, "a_task", (row,)) for row, pictures in enumerate(both)]
+    for share in (0.0, 0.4, 1.0):
+        cloning = Cloning(samples=600, of_window=1, cut_share=share)
+        batch = Samples(shards, config, statistics.of(both, config.horizon), cloning, 0)[0]
+        assert float((batch["text"] > 0).float().mean()) == pytest.approx(share, abs=0.07)
+
+
 def test_it_tells_targets_of_a_follower_too(config: PolicyConfig) -> None:
     found = prepared.targets(cut(), config.model_copy(update={"action_source": "next_puppet"}))
     np.testing.assert_array_equal(found, np.concatenate([whole().q[1:KEPT], whole().leader[KEPT:]]))

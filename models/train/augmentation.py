@@ -1,12 +1,15 @@
 """Changes System 1's pictures as other lamps, cameras and colours would, so that what it learns does not hang on those it saw.
 
 Called by models/train/action.py with a generator that the batch's seed starts: a resumed training sees the very same pictures.
+System 2's pictures are changed before training, a whole episode alike: runtime/training/preparation.py.
 Legend: B observations, T pictures of one camera, C cameras, H W pixels.
 """
 
 import math
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from models.train.choices import Augmentation
 
@@ -14,13 +17,16 @@ _LUMINANCE = (0.299, 0.587, 0.114)  # ITU-R BT.601: how bright red, green and bl
 _DRAWN = 12  # numbers for each camera, always all of them: what is off leaves the others as they were
 
 
-def augmented(pictures: torch.Tensor, chosen: Augmentation, random: torch.Generator) -> torch.Tensor:
+def augmented(
+    pictures: torch.Tensor, chosen: Augmentation, random: torch.Generator, noises: torch.Generator | None = None
+) -> torch.Tensor:
     """Pictures of which each camera of an observation is changed by itself, alike in all its T pictures; their noise differs.
 
     Args:
         pictures: (B, T, C, 3, H, W), uint8 in 0..255 or float in -1..1.
         chosen: what is changed, and by how much at most.
         random: on the pictures' device; where nothing is changed it is left as it is.
+        noises: draws the noise in its place.
 
     Returns:
         (B, T, C, 3, H, W) float32 in -1..1; where `share` is 0 what was given, bit for bit.
@@ -33,9 +39,26 @@ def augmented(pictures: torch.Tensor, chosen: Augmentation, random: torch.Genera
     seen = _coloured(seen, drawn[2:9], chosen).clamp_(0, 1)
     if chosen.gamma != (1.0, 1.0):
         seen = seen.pow(_for_all(_between(drawn[9], chosen.gamma)))
-    noise = torch.randn(plain.shape[1:], generator=random, device=plain.device)  # alike for all B: drawing takes long
+    noise = torch.randn(
+        plain.shape[1:], generator=noises or random, device=plain.device
+    )  # alike for all B: drawing takes long
     seen = seen.addcmul(_for_all(drawn[10] * chosen.noise), noise).clamp_(0, 1).mul_(2).sub_(1)
     return torch.where(_for_all(drawn[11]) < chosen.share, seen, plain)
+
+
+class Film:
+    """Changes the pictures of one camera one after the other, all of them alike; their noise differs."""
+
+    def __init__(self, chosen: Augmentation, seed: int) -> None:
+        """`share` of the films is changed; the others stay as they are."""
+        self._chosen, self._seed = chosen, seed
+        self._noise = torch.Generator().manual_seed(seed + 1)  # apart from what is drawn for all
+
+    def changed(self, picture: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The film's next picture, (H, W, 3) RGB, as it is seen here."""
+        given = torch.from_numpy(picture).permute(2, 0, 1)[None, None, None]
+        found = augmented(given, self._chosen, torch.Generator().manual_seed(self._seed), self._noise)
+        return found[0, 0, 0].add_(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8).permute(1, 2, 0).numpy()
 
 
 def _shifted(pictures: torch.Tensor, drawn: torch.Tensor, most_px: int) -> torch.Tensor:

@@ -138,6 +138,9 @@ class Cloning(Part):
     state_noise: float = Field(default=0.01, ge=0, le=10)
     """Noise on the joint state, as a share of its spread (RDT-1B: 40 dB)."""
     augmentation: Augmentation = Augmentation()
+    changed_versions: int = Field(default=0, ge=0, le=64)
+    """How often System 2's features are prepared once more, of pictures that are changed as `augmentation` says, each episode
+    alike throughout. Disk and time of the preparation grow with it; 0: only of the pictures as they are."""
     task_power: float = Field(default=0.5, ge=0, le=1)
     """Tasks are drawn by their number of steps to this power; 1: by steps, 0: evenly."""
     loss: Literal["l1", "l2"] = "l2"

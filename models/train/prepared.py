@@ -6,7 +6,7 @@ the filters, so that one cache serves every filter. Legend: T steps, P pictures,
 """
 
 import platform
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -32,6 +32,7 @@ WINDOW_EVERY = (
 _SAMPLES = 12  # head pictures of an episode from which a VAE learns; chosen: 1,500 demonstrations give 18,000
 _BATCH = 8  # windows that go through the video model at once; chosen: it bounds memory
 Tensors = dict[str, torch.Tensor]
+Changed = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
 
 
 def history_steps(config: PolicyConfig) -> int:
@@ -92,8 +93,11 @@ def _resized(picture: NDArray[np.uint8], size: tuple[int, int], how: images.Resi
 
 
 @torch.inference_mode()
-def latents(episode: Episode, slow: SlowSystem) -> Tensors:
-    """System 2's windows after the VAE: high and low (W, c, T', h, w) float16. Before an episode its first picture stands."""
+def latents(episode: Episode, slow: SlowSystem, changed: Changed | None = None) -> Tensors:
+    """System 2's windows after the VAE: high and low (W, c, T', h, w) float16. Before an episode its first picture stands.
+
+    `changed` makes of each picture, in their order, what is seen in its place.
+    """
     heads = episode.jpegs[slow.config.cameras[0]]
     kept: dict[str, list[torch.Tensor]] = {"high": [], "low": []}
     for last in windows(len(episode)):
@@ -102,7 +106,8 @@ def latents(episode: Episode, slow: SlowSystem) -> Tensors:
         ):
             for number in numbers:
                 if number not in ring:
-                    slow.encode(ring, number, decoded(heads[number]))
+                    picture = decoded(heads[number])
+                    slow.encode(ring, number, picture if changed is None else changed(picture))
             kept[name].append(ring.window_latents(numbers).to(torch.float16))
     slow.clear()
     return {name: torch.cat(found).cpu() for name, found in kept.items()}

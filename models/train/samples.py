@@ -30,17 +30,18 @@ class Shard:
     """One demonstration, prepared; `texts` are its wordings' rows in the table of instructions."""
 
     pictures: Prepared
-    features: Prepared | None  # latents where features are made while training; None: a policy without video
+    features: tuple[Prepared, ...]
+    """Of the pictures as they are, and of changed ones; latents where features are made while training. Without video empty."""
     task: str
     texts: tuple[int, ...]
 
 
 class _Draws:
-    """The random numbers of one batch: what is chosen of prefixes or black pictures leaves all others as they are."""
+    """The random numbers of one batch: what is chosen of prefixes, black pictures or versions leaves all others as they are."""
 
     def __init__(self, seed: int, number: int) -> None:
-        made = (np.random.default_rng([seed, number, *own]) for own in ((), (1,), (2,)))
-        self.common, self.prefixes, self.black = made
+        made = (np.random.default_rng([seed, number, *own]) for own in ((), (1,), (2,), (3,)))
+        self.common, self.prefixes, self.black, self.versions = made
 
 
 class Samples(Dataset[Tensors]):
@@ -102,10 +103,11 @@ class Samples(Dataset[Tensors]):
             places.append(min(last, (at * WINDOW_EVERY + self._lag(random, left_s)) // apart))
         shown: Tensors = {}
         text = int(random.choice(shard.texts))
-        if shard.features is not None:
-            shown = {name: window_of(shard.features, name, at) for name in ("high", "low")}
-            if "text" in shard.features:
-                text = shard.texts[int(shard.features.rows("text", at, at + 1)[0])]
+        if shard.features:
+            features = shard.features[int(draws.versions.integers(len(shard.features)))]
+            shown = {name: window_of(features, name, at) for name in ("high", "low")}
+            if "text" in features:
+                text = shard.texts[int(features.rows("text", at, at + 1)[0])]
         shown["text"] = torch.tensor(text)
         return shown, [self._observation(index, place, at, draws) for place in places]
 

@@ -5,6 +5,7 @@ What is there is not made again; a folder's name holds a hash of everything that
 """
 
 import hashlib
+import itertools
 import json
 import multiprocessing
 from collections.abc import Callable, Sequence
@@ -28,6 +29,8 @@ from models.policy import InstructionEmbedding
 from models.system2 import SlowSystem
 from models.tensors import StoredTensors
 from models.train import prepared
+from models.train.augmentation import Film
+from models.train.choices import Augmentation
 from runtime.errors import RuntimeFault
 from runtime.host.progress import bar
 from runtime.host.worker_pool import WorkerPool
@@ -47,40 +50,52 @@ class Job:
     video: Path | None  # checkpoint of stage 1
     device: str
     seed: int
+    changed: str = ""  # JSON of how pictures are changed; empty: not at all
     latents: Path | None = None  # that features are made of,
     texts: tuple[Path, ...] = ()  # and its wordings, encoded
 
 
 class Preparation:
-    """Makes and finds prepared files. `video`: the checkpoint of stage 1, None for published or drawn weights."""
+    """Makes and finds prepared files. `video`: the checkpoint of stage 1, None for published or drawn weights.
+
+    Version 0 of latents and features is of the pictures as they are, each other one of pictures changed as `augmentation` says.
+    """
 
     def __init__(
-        self, pool: WorkerPool, cache: Path, config: PolicyConfig, video: Path | None, device: str, seed: int
-    ) -> None:
+        self, pool: WorkerPool, cache: Path, config: PolicyConfig, video: Path | None, device: str, seed: int,
+        augmentation: Augmentation | None = None,
+    ) -> None:  # fmt: skip
         self._pool, self._cache, self._config, self._video = pool, cache, config, video
         self._device = device
         self._seed = seed if video is None else 0  # weights that are missing are drawn from it; all else is alike
+        self._augmentation = Augmentation() if augmentation is None else augmentation
         self._hashes: dict[Kind | Literal["texts"], str] = {}
 
-    def make(self, kind: Kind, demonstrations: Sequence[Demonstration]) -> list[Path]:
+    def make(self, kind: Kind, demonstrations: Sequence[Demonstration], version: int = 0) -> list[Path]:
         """The files of one kind, made where they are missing. Raises ModelError for the first unfit demonstration."""
         if kind == "features":
             self.texts([text for demonstration in demonstrations for text in demonstration.texts])
-        jobs = [self._job(kind, demonstration) for demonstration in demonstrations]
+        jobs = [self._job(kind, demonstration, version) for demonstration in demonstrations]
         missing = [job for job in jobs if not job.out.exists()]
         if missing and not ranks.first_here():
             ranks.wait_for([job.out for job in missing])
         elif missing:
-            with bar(len(jobs), kind, "episode", initial=len(jobs) - len(missing)) as progress:
+            with bar(
+                len(jobs),
+                f"{kind}{f', version {version}' if version else ''}",
+                "episode",
+                initial=len(jobs) - len(missing),
+            ) as progress:
                 for refused in self._pool.results(prepare, missing):
                     if refused is not None:
                         raise RuntimeFault(refused)
                     progress.update()
         return [job.out for job in jobs]
 
-    def check_room(self, demonstrations: Sequence[Demonstration]) -> None:
+    def check_room(self, demonstrations: Sequence[Demonstration], versions: int) -> None:
         """Check the disk before hours go into features. Raises RuntimeFault when the missing ones do not fit."""
-        missing = [one.steps for one in demonstrations if not self._path("features", one).exists()]
+        every = itertools.product(demonstrations, range(versions))
+        missing = [one.steps for one, version in every if not self._path("features", one, version).exists()]
         if ranks.first_here():
             needs.check_disk(self._config, missing, self._cache)
 
@@ -105,20 +120,23 @@ class Preparation:
             self._hashes["texts"] = _hash(*read_by, self._seed, *own)
         return self._cache / f"texts-{self._hashes['texts']}" / f"{_hash(text)}.safetensors"
 
-    def _job(self, kind: Kind, demonstration: Demonstration) -> Job:
-        config, out = self._config.model_dump_json(), self._path(kind, demonstration)
-        job = Job(kind, demonstration, out, config, self._video, self._device, self._seed)
+    def _job(self, kind: Kind, demonstration: Demonstration, version: int) -> Job:
+        config, out = self._config.model_dump_json(), self._path(kind, demonstration, version)
+        changed = self._augmentation.model_dump_json() if version else ""
+        job = Job(kind, demonstration, out, config, self._video, self._device, self._seed, changed)
         if kind != "features":
             return job
         texts = tuple(self._text_file(text) for text in demonstration.texts)
-        return replace(job, latents=self._path("latents", demonstration), texts=texts)
+        return replace(job, latents=self._path("latents", demonstration, version), texts=texts)
 
-    def _path(self, kind: Kind, source: Demonstration) -> Path:
+    def _path(self, kind: Kind, source: Demonstration, version: int = 0) -> Path:
         reported = source.path.stat()
         size = f"{reported.st_size}-{reported.st_mtime_ns}" if source.path.is_file() else source.steps
         which: list[object] = []
         if source.index is not None:  # of a dataset that may have been made again
             which = [source.index, (source.path / INFO).stat().st_mtime_ns]
+        if version:
+            which += [version, self._augmentation.model_dump_json()]
         if kind == "features":
             which += source.texts  # each window was read with one of them, which is kept by its number
         stem = f"{source.path.stem}-{_hash(str(source.path.resolve()), str(size), *which)[:8]}"
@@ -178,7 +196,7 @@ def prepare(job: Job) -> str | None:
             makers: dict[Kind, Callable[[], prepared.Tensors]] = {
                 "pictures": lambda: prepared.pictures(_episode(job.source), config),
                 "samples": lambda: prepared.samples(_episode(job.source), config, seed),
-                "latents": lambda: prepared.latents(_episode(job.source), _slow(job)),
+                "latents": lambda: prepared.latents(_episode(job.source), _slow(job), _changed(job, seed)),
             }
             made = makers[job.kind]()
     except ModelError as error:
@@ -186,6 +204,11 @@ def prepare(job: Job) -> str | None:
         return f"{where}{error}"
     prepared.write(job.out, made)
     return None
+
+
+def _changed(job: Job, seed: int) -> prepared.Changed | None:
+    """What changes this episode's pictures, if anything does."""
+    return Film(Augmentation.model_validate_json(job.changed), seed).changed if job.changed else None
 
 
 def _episode(source: Demonstration) -> Episode:

@@ -116,18 +116,18 @@ def _save_video(folder: Path, config: PolicyConfig, slow: Stored, instructor: In
 def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) -> Path:
     """Stage 2: the video model is frozen, unless both are trained jointly."""
     config, video = run.config, run.begin or run.video
-    preparation = Preparation(pool, run.cache, config, video, run.prepares_on, run.seed)
+    preparation = Preparation(pool, run.cache, config, video, run.prepares_on, run.seed, run.cloning.augmentation)
     joint = run.cloning.video_loss > 0
     live = joint or not run.cloning.prepared
     if config.hears_video and not live:
-        preparation.check_room(demonstrations)
+        preparation.check_room(demonstrations, 1 + run.cloning.changed_versions)
     wordings, rows = _table(demonstrations)
     # All at once, before features need some: encoders load for minutes.
     *texts, empty = preparation.texts([*wordings, ""])
     pictures = [Prepared(path) for path in preparation.make("pictures", demonstrations)]
-    features: list[Prepared] | list[None] = [None] * len(pictures)
+    features: list[tuple[Prepared, ...]] = [()] * len(pictures)
     if config.hears_video:
-        features = _features(preparation, demonstrations, live)
+        features = _features(preparation, demonstrations, live, run.cloning.changed_versions)
     opened = open_video(config, video, run.seed)
     slow = opened.slow() if run.begin else opened.slow_to_train(run.seed)
     instructor = opened.instructor()
@@ -155,11 +155,19 @@ def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) 
     return folder
 
 
-def _features(preparation: Preparation, demonstrations: Sequence[Demonstration], live: bool) -> list[Prepared]:
-    """What System 2 made of each demonstration; live: what its video model is given, to compute the rest in training."""
-    made = preparation.make("latents", demonstrations)
-    made = made if live else preparation.make("features", demonstrations)
-    return [Prepared(path) for path in made]
+def _features(
+    preparation: Preparation, demonstrations: Sequence[Demonstration], live: bool, changed: int
+) -> list[tuple[Prepared, ...]]:
+    """What System 2 made of each demonstration as it is, and of so many changed versions.
+
+    Live: what its video model is given, to compute the rest in training.
+    """
+    versions: list[list[Prepared]] = []
+    for version in range(1 + changed):
+        made = preparation.make("latents", demonstrations, version)
+        made = made if live else preparation.make("features", demonstrations, version)
+        versions.append([Prepared(path) for path in made])
+    return list(zip(*versions, strict=True))
 
 
 def _cloning(

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.train.augmentation import augmented
+from models.train.augmentation import Film, augmented
 from models.train.choices import Augmentation
 
 NOTHING: dict[str, Any] = {
@@ -147,3 +147,23 @@ def test_pictures_move_by_whole_pixels_and_their_border_is_repeated() -> None:
 def test_ends_that_are_none_are_refused(chosen: dict[str, Any], why: str) -> None:
     with pytest.raises(ValueError, match=why):
         Augmentation(**chosen)
+
+
+def test_a_film_is_changed_alike_throughout_but_for_its_noise() -> None:
+    picture = photos()[0, 0, 0].permute(1, 2, 0).numpy()
+    strong = Augmentation(share=1.0, noise=0.0)
+    film = Film(strong, 5)
+    first, second = film.changed(picture), film.changed(picture)
+    np.testing.assert_array_equal(first, second)
+    np.testing.assert_array_equal(first, Film(strong, 5).changed(picture))
+    assert first.shape == picture.shape and first.dtype == np.uint8
+    assert np.abs(first.astype(int) - picture).mean() > 3
+    assert np.abs(first.astype(int) - Film(strong, 6).changed(picture)).mean() > 3
+    noisy = Film(strong.model_copy(update={"noise": 0.2}), 5)
+    assert np.abs(noisy.changed(picture).astype(int) - noisy.changed(picture)).max() > 3
+
+
+def test_some_films_stay_as_they_are() -> None:
+    picture = photos()[0, 0, 0].permute(1, 2, 0).numpy()
+    same = [np.array_equal(Film(Augmentation(share=0.5), seed).changed(picture), picture) for seed in range(40)]
+    assert 8 < sum(same) < 32

@@ -52,9 +52,7 @@ def samples(one: Episode, config: PolicyConfig, folder: Path) -> Samples:
     cloning = Cloning(
         samples=6, of_window=1, early_share=1.0, no_prefix_share=1.0, state_noise=0.0, grip_loss=1.0, state_dropout=0.0
     )
-    return Samples(
-        [Shard(pictures, None, "a_task", (0,))], config, statistics.of([pictures], config.horizon), cloning, 0
-    )
+    return Samples([Shard(pictures, (), "a_task", (0,))], config, statistics.of([pictures], config.horizon), cloning, 0)
 
 
 def test_a_file_keeps_what_was_commanded_afterwards(tmp_path: Path) -> None:
@@ -83,7 +81,7 @@ def test_cut_episodes_are_drawn_as_often_as_asked(config: PolicyConfig, tmp_path
     for name, one in (("whole", whole()), ("cut", cut())):
         prepared.write(tmp_path / f"{name}.safetensors", prepared.pictures(one, config))
     both = [Prepared(tmp_path / f"{name}.safetensors") for name in ("whole", "cut", "cut")]
-    shards = [Shard(pictures, None, "a_task", (row,)) for row, pictures in enumerate(both)]
+    shards = [Shard(pictures, (), "a_task", (row,)) for row, pictures in enumerate(both)]
     for share in (0.0, 0.4, 1.0):
         cloning = Cloning(samples=600, of_window=1, cut_share=share)
         batch = Samples(shards, config, statistics.of(both, config.horizon), cloning, 0)[0]

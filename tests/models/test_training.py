@@ -86,10 +86,15 @@ def opened(files: Path, kind: str) -> list[Prepared]:
     return [Prepared(path) for path in sorted((files / kind).iterdir())]
 
 
+def alone(files: Path, kind: str) -> list[tuple[Prepared, ...]]:
+    """Of the pictures as they are, and of no others."""
+    return [(one,) for one in opened(files, kind)]
+
+
 def samples(files: Path, config: PolicyConfig, cloning: Cloning = CLONING) -> Samples:
     """Stage 2's batches."""
     pictures = opened(files, "pictures")
-    shards = [Shard(*parts, "a_task", (0, 1)) for parts in zip(pictures, opened(files, "features"), strict=True)]
+    shards = [Shard(*parts, "a_task", (0, 1)) for parts in zip(pictures, alone(files, "features"), strict=True)]
     return Samples(shards, config, statistics.of(pictures, config.horizon), cloning, seed=3)
 
 
@@ -236,6 +241,19 @@ def test_a_batch_follows_from_its_number(files: Path, config: PolicyConfig) -> N
     one, again, other = samples(files, config)[5], samples(files, config)[5], samples(files, config)[6]
     assert all(torch.equal(one[name], again[name]) for name in one)
     assert not torch.equal(one["targets"], other["targets"])
+
+
+def test_every_version_of_the_features_is_drawn_and_changes_nothing_else(files: Path, config: PolicyConfig) -> None:
+    pictures, features = opened(files, "pictures"), opened(files, "features")
+    measured = statistics.of(pictures, config.horizon)
+    batches: list[dict[str, torch.Tensor]] = []
+    for versions in ((features[0],), (features[0], features[1])):
+        shards = [Shard(pictures[0], versions, "a_task", (0, 1))]
+        batches.append(Samples(shards, config, measured, CLONING.model_copy(update={"samples": 120}), seed=3)[2])
+    same = [name for name in batches[0] if name not in ("high", "low", "text")]
+    assert all(torch.equal(batches[0][name], batches[1][name]) for name in same)
+    apart = [not torch.equal(*both) for both in zip(batches[0]["high"], batches[1]["high"], strict=True)]
+    assert 0.25 < float(np.mean(apart)) < 0.75
 
 
 def test_the_first_second_is_drawn_as_often_as_asked(files: Path, config: PolicyConfig) -> None:
@@ -506,7 +524,7 @@ def test_a_dropped_state_is_the_mean_of_the_demonstrations(
 ) -> None:
     pictures = opened(files, "pictures")
     measured = statistics.of(pictures, config.horizon, targets)
-    shards = [Shard(*parts, "a_task", (0, 1)) for parts in zip(pictures, opened(files, "features"), strict=True)]
+    shards = [Shard(*parts, "a_task", (0, 1)) for parts in zip(pictures, alone(files, "features"), strict=True)]
     cloning = CLONING.model_copy(update={"state_dropout": 1.0})
     batch = Samples(shards, config, measured, cloning, seed=3)[0]
     mean = np.concatenate([shown["q"].numpy() for shown in pictures]).mean(0).astype(np.float64)
@@ -700,7 +718,7 @@ def test_features_made_while_training_are_those_that_were_prepared(files: Path, 
     languages, texts = [both.language for both in encoded], [both.video for both in encoded]
     live = LiveFeatures(plain.fast, plain.slow, languages, empty.language, texts, CLONING, plain.slow.backbone)
     shards = [
-        Shard(p, f, "a_task", (0, 1)) for p, f in zip(opened(files, "pictures"), opened(files, "latents"), strict=True)
+        Shard(p, f, "a_task", (0, 1)) for p, f in zip(opened(files, "pictures"), alone(files, "latents"), strict=True)
     ]
     measured = statistics.of(opened(files, "pictures"), config.horizon)
     batch = dict(Samples(shards, config, measured, CLONING, seed=3)[0])

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.cobot_magic import WITHOUT_GRIPPERS
-from drivers.sim.tasks.task import DEMONSTRATION_HZ
+from drivers.sim.rates import DEMONSTRATION_HZ
 
 Array = NDArray[np.float64]
 _MOVED = np.array(WITHOUT_GRIPPERS)

@@ -11,8 +11,8 @@ from drivers.cobot_magic import HIGH, LOW, OPEN_GRIP_M, SIDES, TABLE_TOP_M, base
 from drivers.kinematics import FINGERTIP_M, link_poses
 from drivers.sim import experts
 from drivers.sim.experts.script import minimum_jerk
+from drivers.sim.rates import DEMONSTRATION_HZ
 from drivers.sim.rollout import Rollout
-from drivers.sim.tasks.task import DEMONSTRATION_HZ
 
 Array = NDArray[np.float64]
 # All chosen: hands begin up to 20 cm aside, and still over the table.

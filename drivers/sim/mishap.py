@@ -7,8 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from drivers.sim.physics import Physics
+from drivers.sim.rates import DEMONSTRATION_HZ
 from drivers.sim.rollout import Rollout
-from drivers.sim.tasks.task import DEMONSTRATION_HZ
 
 Array = NDArray[np.float64]
 _LARGEST_RAD = np.array(

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from drivers.cobot_magic import CAMERAS, SIDES
 from drivers.sim.camera_renderer import Eye
 from drivers.sim.physics import Physics
+from drivers.sim.rates import DEMONSTRATION_HZ
 from drivers.sim.scene import TIMESTEP_S
-from drivers.sim.tasks.task import DEMONSTRATION_HZ, Task
+from drivers.sim.tasks.task import Task
 
 Array = NDArray[np.float64]
 _UPDATES = 5  # of the commands, within one target's time; chosen: 150 a second, near the 200 of a live run

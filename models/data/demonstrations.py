@@ -8,13 +8,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from models.data import hdf5
+from models.data import demonstration_files, hdf5
 from models.data.episode import EXPERT, Episode
-from models.data.foreign_files import under
-from models.data.lerobot import INFO, Dataset
+from models.data.lerobot import Dataset
 from models.errors import ModelError
-
-_INFO_PARTS = Path(INFO).parts
 
 
 @dataclass(frozen=True)
@@ -42,17 +39,12 @@ class Demonstration:
 
 def find(folder: Path) -> list[Demonstration]:
     """All demonstrations under a folder: files by path, then datasets. Raises ModelError for none, or an unreadable one."""
-    found = [
-        Demonstration(path, None, *hdf5.about(path)) for path in under(folder, lambda path: path.suffix == ".hdf5")
-    ]
-    for info in under(folder, lambda path: path.parts[-2:] == _INFO_PARTS):
-        path = info.parent.parent
+    found = [Demonstration(path, None, *hdf5.about(path)) for path in demonstration_files.hdf5_files(folder)]
+    for path in demonstration_files.datasets(folder):
         dataset = _dataset(path)
         found += [Demonstration(path, index, *dataset.about(index)) for index in range(len(dataset.rows))]
     if not found:
-        raise ModelError(
-            f"{folder}: holds no demonstrations (*.hdf5 or a LeRobot dataset); create some with ./launch/demos.sh"
-        )
+        raise ModelError(f"{folder}: {demonstration_files.NONE}")
     return found
 
 

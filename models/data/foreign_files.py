@@ -45,6 +45,11 @@ def under(folder: Path, wanted: Callable[[Path], bool]) -> list[Path]:
     return list({os.path.realpath(path): path for path in reversed(found)}.values())[::-1]
 
 
+def holds(folder: Path, wanted: Callable[[Path], bool]) -> bool:
+    """Whether there is such a file below a folder; links are followed."""
+    return any(map(wanted, _walk(folder)))
+
+
 def _walk(folder: Path) -> Iterator[Path]:
     """All below a folder that is no folder; each folder once, however many links lead to it. Hidden ones are left out."""
     waiting, seen = [folder], set[tuple[int, int]]()

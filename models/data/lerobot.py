@@ -20,6 +20,7 @@ from av.error import FFmpegError
 from numpy.typing import NDArray
 
 from models.data import foreign_files, lerobot_places, parquet_rows
+from models.data.demonstration_files import INFO
 from models.data.episode import (
     DATASET_JPEG_QUALITY,
     DEMONSTRATION_HZ,
@@ -34,7 +35,6 @@ from models.data.hdf5 import NAMES
 from models.errors import ModelError
 
 VERSION = "v3.0"
-INFO = "meta/info.json"
 NUMBERS = {"observation.state": "q", "observation.velocity": "dq", "observation.effort": "effort", "action": "leader"}
 _UNREADABLE = (
     OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError, AttributeError,

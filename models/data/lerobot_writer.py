@@ -15,9 +15,10 @@ import pyarrow.parquet as pq
 import simplejpeg
 from numpy.typing import NDArray
 
+from models.data.demonstration_files import INFO
 from models.data.episode import DEMONSTRATION_HZ, JOINTS, Episode
 from models.data.hdf5 import NAMES
-from models.data.lerobot import INFO, NUMBERS, VERSION
+from models.data.lerobot import NUMBERS, VERSION
 from models.errors import ModelError
 
 _DATA = "data/chunk-{chunk:03d}/file-{file:03d}.parquet"

@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from models.config.source import Source
-from models.identity import checkpoint_folder
+from models.data import demonstration_files
+from models.errors import ModelError
+from models.identity import checkpoint_folder, stored_config
 from runtime.errors import SettingsError
 
 
@@ -23,10 +25,27 @@ def check_file(path: Path | None, flag: str, remedy: str) -> None:
         raise SettingsError(f"{flag} {path}: {_lacks(path, 'file')}; {remedy}")
 
 
+def check_demonstrations(folder: Path | None, flag: str) -> None:
+    """Raises SettingsError for a folder that was given and holds no demonstrations. What is wrong with one is said later."""
+    check_folder(folder, flag, "create demonstrations with ./launch/demos.sh")
+    if folder is not None and not demonstration_files.there_are(folder):
+        raise SettingsError(f"{flag} {folder}: {demonstration_files.NONE}")
+
+
 def check_checkpoint(path: Path | None, flag: str) -> None:
-    """Raises SettingsError for a folder that was given and holds no checkpoint. What is wrong with one is said later."""
-    if path is not None and not (checkpoint_folder(path) / "config.json").is_file():
+    """Raises SettingsError for a folder that was given and holds no checkpoint, or one whose config.json is wrong.
+
+    What is wrong with its weights is said later.
+    """
+    if path is None:
+        return
+    folder = checkpoint_folder(path)
+    if not (folder / "config.json").is_file():
         raise SettingsError(f"{flag} {path}: holds no checkpoint; give a folder that ./launch/train.sh wrote")
+    try:
+        stored_config(folder)
+    except ModelError as error:
+        raise SettingsError(f"{flag}: {error}") from None
 
 
 def check_source(text: str | None, flag: str) -> None:

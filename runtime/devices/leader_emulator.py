@@ -14,8 +14,8 @@ from drivers.cobot_magic import SIDES, ready_pose
 from drivers.sim import experts
 from drivers.sim.experts.script import Unreachable
 from drivers.sim.physics import Physics
+from drivers.sim.rates import DEMONSTRATION_HZ
 from drivers.sim.tasks import shifted_task
-from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from runtime.arms import parking
 from runtime.arms.trajectory import Motion
 from runtime.config.settings import Settings

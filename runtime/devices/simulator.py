@@ -1,5 +1,5 @@
 """The simulator process: physics in step with the clock. Targets and state pass through drivers/sim's own slots.
-Started by the supervisor (runtime/process/base.py); the world of evaluation takes its rates from here.
+Started by the supervisor (runtime/process/base.py); the world of evaluation takes its cycle from here.
 """
 
 from dataclasses import dataclass, field
@@ -10,6 +10,7 @@ from drivers.arm_link import ArmCommand, TargetSlot
 from drivers.cobot_magic import SIDES
 from drivers.sim.link import SimulatorState, StateSlot
 from drivers.sim.physics import Physics
+from drivers.sim.rates import SIMULATOR_HZ
 from drivers.sim.scene import TIMESTEP_S
 from drivers.sim.tasks import shifted_task
 from runtime.arms.limits import Limits
@@ -20,7 +21,6 @@ from runtime.host.clock import Rate, robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.process.base import Process
 
-SIMULATOR_HZ = 200  # as a real arm sends its readings
 STEPS_PER_CYCLE = round(1 / SIMULATOR_HZ / TIMESTEP_S)
 _CYCLE_NS = seconds(1 / SIMULATOR_HZ)
 _MOST_CYCLES = 20  # caught up at once, 0.1 s; chosen: beyond it simulated time falls behind for good, and is reported

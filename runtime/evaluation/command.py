@@ -18,14 +18,12 @@ from runtime.config.output_paths import make_folder
 from runtime.config.policy import policy_id
 from runtime.config.profile import merge
 from runtime.config.settings import Settings
-from runtime.errors import SettingsError
-from runtime.evaluation import compare, film, sweep, table
+from runtime.evaluation import compare, film, results, sweep, table
+from runtime.evaluation.clock_rates import check_rates
 from runtime.evaluation.flags import EVALUATE, EvaluateFlags
-from runtime.evaluation.latencies import Latencies
+from runtime.evaluation.latencies import Latencies, of_bench
 from runtime.evaluation.rollouts import Episode, Job, play
 from runtime.evaluation.variants import SWEEPS
-from runtime.evaluation.world import check_rates
-from runtime.host import plain_file
 from runtime.host.machine import describe
 from runtime.host.next_step import say_next
 from runtime.host.processors import usable_processors
@@ -36,7 +34,6 @@ from runtime.host.worker_pool import WorkerPool
 from runtime.training.flags import tasks
 
 _AT_ONCE = 2  # episodes in a job; chosen: so few that all workers end together
-_LARGEST_BENCH_BYTES = 1 << 20  # of a record of bench.sh; chosen: far more than its figures take
 _FILM_EVERY = 3  # pictures: ten a second, as film.py plays them
 _OF_ROLLOUTS = (
     "ratio", "pacing", "shift", "seed", "instruction", "cameras", "system1", "system2", "trajectory", "safety", "arms",
@@ -246,15 +243,7 @@ def _latencies(options: EvaluateFlags, more: Sequence[str] = ()) -> Latencies:
     """
     times: dict[str, float] = {}
     if options.bench is not None:
-        try:
-            measured = json.loads(plain_file.read(options.bench, _LARGEST_BENCH_BYTES, links=True))[
-                "both_at_once_1_to_8"
-            ]
-            times = {f"{name}_s": measured[f"{name}_p50_ms"] / 1e3 for name in ("system1", "system2")}
-        except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-            raise SettingsError(
-                f"--bench {options.bench}: not a record of ./launch/bench.sh --models ({error!r:.60}); give another file"
-            ) from None
+        times = of_bench(options.bench)
     for source in (options, EVALUATE.read(more)[0]):
         given = {name: getattr(source, name) for name in ("system1_s", "system2_s")}
         times |= {name: value for name, value in given.items() if value is not None}
@@ -263,7 +252,7 @@ def _latencies(options: EvaluateFlags, more: Sequence[str] = ()) -> Latencies:
 
 def _compare(options: EvaluateFlags) -> int:
     """Compare two files, and write the comparison to --json. Returns 0."""
-    a, b = (compare.read(path) for path in options.files)
+    a, b = (results.read(path) for path in options.files)
     found = compare.compare(a, b)
     say("\n".join(compare.lines(a, b, found)))
     if options.json_file is not None:

@@ -4,31 +4,12 @@ Called by command.py.
 A scene is the same in both when task, seed and shift are. Which policy, ratio or latencies made them differ is said beside.
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, Field, ValidationError
-
-from runtime.errors import SettingsError
 from runtime.evaluation import table
-from runtime.host import plain_file
-
-_LARGEST_BYTES = 1 << 24  # of a file of --json; chosen: 10 000 rollouts of six tasks take a hundredth
-_MAY_DIFFER = ("checkpoint", "ratio", "latencies", "swap", "settings")  # of a file: what is compared, not a hindrance
-
-
-@dataclass(frozen=True)
-class Results:
-    """One file: whether each scene was done, by task and seed, and how it was played."""
-
-    path: Path
-    outcomes: Mapping[str, Mapping[int, bool]]
-    shift: str
-    suites: Any  # version of the shift suites; None in files of before
-    made_with: Mapping[str, Any]
+from runtime.evaluation.results import MAY_DIFFER, Results, check_fit
 
 
 @dataclass(frozen=True)
@@ -47,52 +28,13 @@ class Difference:
     p: float  # McNemar's exact test, two-sided
 
 
-class _Row(BaseModel):
-    """One task in a file, as far as it is compared."""
-
-    task: str
-    outcomes: str = Field(pattern="^[01]+$")  # of each scene, in the order of the seeds
-
-
-class _Record(BaseModel):
-    """A file, likewise."""
-
-    rows: list[_Row] = Field(min_length=1)
-    first_seed: int
-    shift: str
-    suites: Any = None
-
-
-def read(path: Path) -> Results:
-    """Read a file. Raises SettingsError with one line for one that cannot be compared."""
-    try:
-        plain = json.loads(plain_file.read(path, _LARGEST_BYTES, links=True))
-        if isinstance(plain, list):
-            raise SettingsError(f"--compare {path}: is a record of a sweep; give a file of evaluate --json")
-        record = _Record.model_validate(plain, strict=True)
-    except ValidationError as error:
-        place = ".".join(map(str, error.errors()[0]["loc"])) or "all of it"
-        raise SettingsError(
-            f"--compare {path}: not a file of evaluate --json ({place} is not what it must be); give another file"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise SettingsError(
-            f"--compare {path}: not a file of evaluate --json ({error!r:.60}); give another file"
-        ) from None
-    outcomes = {
-        row.task: {record.first_seed + place: done == "1" for place, done in enumerate(row.outcomes)}
-        for row in record.rows
-    }
-    return Results(path, outcomes, record.shift, record.suites, {name: plain.get(name) for name in _MAY_DIFFER})
-
-
 def compare(a: Results, b: Results) -> list[Difference]:
     """The differences by task, in the first file's order, and of all tasks together where there are several.
 
     Raises:
         SettingsError: They have no scene in common.
     """
-    _check_fit(a, b)
+    check_fit(a, b)
     found: list[Difference] = []
     all_a: list[bool] = []
     all_b: list[bool] = []
@@ -104,24 +46,7 @@ def compare(a: Results, b: Results) -> list[Difference]:
         found.append(difference(task, done_a, done_b))
         all_a += done_a
         all_b += done_b
-    if not found:
-        raise SettingsError(
-            f"--compare {a.path} {b.path}: no scene in common; play both with the same --task and --seed"
-        )
     return found if len(found) == 1 else [*found, difference("all", all_a, all_b)]
-
-
-def _check_fit(a: Results, b: Results) -> None:
-    """Raises SettingsError where even scenes of the same seed are others."""
-    if a.shift != b.shift:
-        raise SettingsError(
-            f"--compare {a.path} {b.path}: shifts {a.shift} and {b.shift} are other scenes; play both with one --shift"
-        )
-    if a.shift != "none" and a.suites != b.suites:
-        raise SettingsError(
-            f"--compare {a.path} {b.path}: versions {a.suites} and {b.suites} of the shift suites are other scenes; "
-            "play the older file again"
-        )
 
 
 def difference(task: str, a: Sequence[bool], b: Sequence[bool]) -> Difference:
@@ -146,7 +71,7 @@ def left_out(a: Results, b: Results) -> list[str]:
 
 def lines(a: Results, b: Results, found: Sequence[Difference]) -> list[str]:
     """The comparison as text."""
-    differing = [name for name in _MAY_DIFFER if a.made_with[name] != b.made_with[name]]
+    differing = [name for name in MAY_DIFFER if a.made_with[name] != b.made_with[name]]
     head = (
         f"{'task':<26}{'scenes':>8}{'A':>6}{'B':>6}{'only A':>8}{'only B':>8}{'B - A, points':>15}{'95 %':>17}{'p':>10}"
     )

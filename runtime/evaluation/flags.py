@@ -15,6 +15,9 @@ from runtime.config.loading import profile_values, settings_of
 from runtime.config.output_paths import check_folder, check_json
 from runtime.config.settings import Settings
 from runtime.errors import SettingsError
+from runtime.evaluation import results
+from runtime.evaluation.clock_rates import check_rates
+from runtime.evaluation.latencies import Latencies, of_bench
 from runtime.training.flags import tasks
 
 Folder = Annotated[Path, Says(metavar="DIR", expects="a folder")]
@@ -163,8 +166,6 @@ class InfluenceFlags(Flags):
     def _check(self) -> Self:
         if self.data is None:
             tasks(self.task)
-        elif not self.data.is_dir():
-            raise ValueError(f"--data {self.data}: does not exist; create demonstrations with ./launch/demos.sh")
         if not self.steps:
             raise ValueError("--steps: must be at least one step; leave it out for 20,40,60")
         return self
@@ -172,6 +173,7 @@ class InfluenceFlags(Flags):
 
 def _check_influence(flags: InfluenceFlags, given: dict[str, Any]) -> None:
     check_json(flags.json_file)
+    input_paths.check_demonstrations(flags.data, "--data")
     check_settings(given)
     if settings_of(given).shift == "blackout":
         raise SettingsError("--shift blackout: changes no scene; give objects, background, lighting or all")
@@ -192,11 +194,15 @@ def _check(flags: EvaluateFlags, given: dict[str, Any]) -> None:
     if flags.filmed:
         check_folder(flags.films, "--films")
     check_json(flags.json_file)
-    settings_of(given)
     check_settings(given)
+    check_rates(settings_of(given))
     input_paths.check_file(flags.bench, "--bench", "create one with ./launch/bench.sh --models --json FILE")
     for path in flags.files:
         input_paths.check_file(path, "--compare", "create one with ./launch/evaluate.sh --json FILE")
+    if flags.bench is not None:
+        Latencies.of(of_bench(flags.bench))
+    if flags.compare:
+        results.check_fit(*map(results.read, flags.files))
     input_paths.check_folder(flags.data, "--data", "create demonstrations with ./launch/demos.sh")
     input_paths.check_checkpoint(flags.video, "--video")
     if flags.sweep is not None:
@@ -205,6 +211,7 @@ def _check(flags: EvaluateFlags, given: dict[str, Any]) -> None:
         variants.asked(flags.sweep, flags)
         check_folder(flags.out, "--out")
         check_folder(flags.cache or flags.out, "--cache" if flags.cache else "--out")
+    input_paths.check_demonstrations(flags.data, "--data")  # last, for it looks through the folder
 
 
 EVALUATE = CommandLine(

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from drivers.arm import ArmState
 from drivers.cobot_magic import CAMERAS, SIDES
-from drivers.sim.tasks.task import DEMONSTRATION_HZ
+from drivers.sim.rates import DEMONSTRATION_HZ
 from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
 from runtime.arms.process import joint_state

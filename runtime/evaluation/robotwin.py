@@ -15,8 +15,8 @@ from PIL import Image
 
 from drivers import jpeg
 from drivers.cobot_magic import SIDES
+from drivers.sim.rates import DEMONSTRATION_HZ
 from drivers.sim.scene import TIMESTEP_S
-from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from runtime.config.settings import Settings
 from runtime.evaluation import world
 from runtime.evaluation.latencies import Latencies

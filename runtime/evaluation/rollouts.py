@@ -14,9 +14,9 @@ from drivers.sim.episode_recorder import EpisodeRecorder
 from drivers.sim.experts.script import Unreachable
 from drivers.sim.failures import classify
 from drivers.sim.physics import Physics
+from drivers.sim.rates import DEMONSTRATION_HZ
 from drivers.sim.rollout import follow
 from drivers.sim.tasks import shifted_task
-from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from runtime.config.loading import settings_from_json, settings_to_json
 from runtime.config.settings import Settings
 from runtime.evaluation.latencies import Latencies

@@ -13,11 +13,10 @@ from drivers.sim.camera_renderer import Eye
 from drivers.sim.episode_recorder import EpisodeRecorder
 from drivers.sim.failures import classify
 from drivers.sim.physics import Physics
+from drivers.sim.rates import DEMONSTRATION_HZ
 from drivers.sim.tasks import shifted_task
-from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from runtime.config.settings import Settings
-from runtime.devices.simulator import SIMULATOR_HZ
-from runtime.errors import SettingsError
+from runtime.evaluation.clock_rates import check_rates
 from runtime.evaluation.latencies import Latencies
 from runtime.evaluation.played_episode import Body, Outcome, PlayedEpisode, Sight
 from runtime.evaluation.swap import Conditions, partner_of
@@ -84,18 +83,6 @@ class World:
 
 def _nothing() -> None:
     """For a scene of which nobody records anything."""
-
-
-def check_rates(settings: Settings) -> None:
-    """A scene advances as the simulator does, and its cameras see as often as those of a demonstration, else SettingsError."""
-    rates = [("arms.rate_hz", settings.arms.rate_hz, SIMULATOR_HZ)]
-    rates += [
-        (f"cameras.{name}.rate_hz", camera.rate_hz, DEMONSTRATION_HZ)
-        for name, camera in settings.cameras.by_name().items()
-    ]
-    for name, rate_hz, only_hz in rates:
-        if rate_hz != only_hz:
-            raise SettingsError(f"--{name} {rate_hz:g}: must be {only_hz} on the virtual clock; leave it out")
 
 
 def run(

@@ -5,9 +5,9 @@ OUT holds the run: `run.json` (every setting, the revision), `state/` to resume 
 came out of it, `checkpoint/`. The same command again resumes where it was stopped.
 """
 
-import torch
+from typing import Any
 
-from models.data.demonstrations import find, to_learn_from, unfit
+from models.data.demonstrations import Demonstration, find, to_learn_from, unfit
 from models.errors import ModelError
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.child_process import die_with_parent
@@ -15,8 +15,8 @@ from runtime.host.next_step import say_next
 from runtime.host.processors import usable_processors
 from runtime.host.terminal import counted, say
 from runtime.host.worker_pool import WorkerPool
-from runtime.training import flags, needs, ranks
-from runtime.training.flags import TRAIN
+from runtime.training import flags, ranks
+from runtime.training.flags import TRAIN, TrainFlags
 from runtime.training.ranks import Ranks
 from runtime.training.run import Run, remember
 
@@ -41,15 +41,15 @@ def main(arguments: list[str]) -> int:
 
 def train(arguments: list[str]) -> Run:
     """Do what a command line says, to the end. Returns which training that was; raises RuntimeFault with one line."""
-    run = _understood(arguments)
+    options, given = TRAIN.read(arguments)
+    demonstrations = _demonstrations(options)
+    import torch  # seconds, which nobody waits whose demonstrations are none
+
+    from runtime.training import needs
+
+    run = _understood(options, given)
     torch.set_num_threads(max(1, run.workers // run.ranks.processes))
     try:
-        demonstrations = find(run.data)
-        if run.stage == "action":
-            left_out = unfit(demonstrations)
-            demonstrations = to_learn_from(demonstrations, run.data)
-            if left_out and not ranks.started():
-                say(f"video2act: skipped: {run.data}: {left_out}; a policy learns only from tasks that are done")
         if not ranks.started():
             needs.check(run)
             remember(run, demonstrations)
@@ -74,8 +74,23 @@ def train(arguments: list[str]) -> Run:
     return run
 
 
-def _understood(arguments: list[str]) -> Run:
-    options, given = TRAIN.read(arguments)
+def _demonstrations(options: TrainFlags) -> list[Demonstration]:
+    """What the stage learns from. Raises RuntimeFault with one line."""
+    try:
+        found = find(options.data)
+        if options.stage == "video":
+            return found
+        left_out, kept = unfit(found), to_learn_from(found, options.data)
+    except ModelError as error:
+        raise RuntimeFault(str(error)) from None
+    if left_out and not ranks.started():
+        say(f"video2act: skipped: {options.data}: {left_out}; a policy learns only from tasks that are done")
+    return kept
+
+
+def _understood(options: TrainFlags, given: dict[str, Any]) -> Run:
+    import torch
+
     cloning, filming, config = flags.cloning(given), flags.filming(given), flags.config(options, given)
     gpus = torch.cuda.device_count()
     several = Ranks(options.processes or max(1, gpus), options.machines, options.meet)

@@ -20,7 +20,7 @@ from models.sources import sources
 from models.train.choices import Cloning, Filming, Schedule
 from runtime.config import overrides
 from runtime.config.command_line import CommandLine, Flags
-from runtime.config.input_paths import check_source
+from runtime.config.input_paths import check_demonstrations, check_source
 from runtime.config.output_paths import check_folder
 from runtime.errors import SettingsError
 from runtime.training.ranks import Ranks
@@ -79,8 +79,6 @@ class TrainFlags(Flags):
 
     @model_validator(mode="after")
     def _check(self) -> Self:
-        if not self.data.is_dir():
-            raise ValueError(f"--data {self.data}: does not exist; create demonstrations with ./launch/demos.sh")
         if self.stage == "video" and self.video is not None:
             raise ValueError(f"--video {self.video}: applies to train.sh action; leave it out")
         if self.video is not None and not (self.video / "config.json").is_file():
@@ -165,6 +163,7 @@ def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
         )
     if films.lora_rank and flags.stage == "action":
         raise SettingsError(f"--filming.lora_rank {films.lora_rank}: applies to train.sh video; leave it out")
+    check_demonstrations(flags.data, "--data")
 
 
 def _values(arguments: Sequence[str]) -> dict[str, Any]:

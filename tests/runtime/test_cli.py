@@ -18,7 +18,7 @@ from runtime import cli
 
 ROOT = Path(__file__).parents[2]
 NO_COMMANDS = {"setup", "test", "mutate"}  # of the repository, not of the installed program
-HEAVY = ("torch", "diffusers", "transformers", "mujoco")
+HEAVY = ("torch", "diffusers", "transformers", "mujoco", "onnxruntime", "numba", "h5py", "pyarrow")
 WIDTH = 90
 # Each line of the command, in one process, for it takes a second to start: status, output, and what was loaded until then.
 ASKED = """
@@ -251,6 +251,60 @@ def test_what_is_wrong_is_one_line_and_loads_nothing(number: int, refused: list[
     assert (status, out, heavy) == (2, "", []), err
     assert err.startswith("video2act: ") and len(err.splitlines()) == 1
     assert CHECKED[number][1] in err
+
+
+@pytest.fixture(scope="module")
+def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Folders and files that are there, and are not what they are given for."""
+    folder = tmp_path_factory.mktemp("given")
+    (folder / "empty").mkdir()
+    (folder / "damaged").mkdir()
+    (folder / "damaged" / "config.json").write_text("{}")
+    (folder / "text").write_text("a text")
+    return folder
+
+
+UNFIT: list[tuple[str, str]] = [
+    (
+        "train video --data empty --out out",
+        "--data empty: holds no demonstrations (*.hdf5 or a LeRobot dataset); create some",
+    ),
+    ("train action --data empty --out out --policy.inputs no_video", "--data empty: holds no demonstrations"),
+    ("train video --data text --out out", "--data text: is no folder; create demonstrations with ./launch/demos.sh"),
+    ("influence --data empty", "--data empty: holds no demonstrations"),
+    (
+        "influence --policy.checkpoint damaged",
+        "--policy.checkpoint: checkpoint damaged: config.json cannot be read (name is",
+    ),
+    (
+        "evaluate --policy.checkpoint damaged",
+        "--policy.checkpoint: checkpoint damaged: config.json cannot be read (name is",
+    ),
+    ("evaluate --sweep ratio --data empty", "--data empty: holds no demonstrations"),
+    (
+        "evaluate --sweep ratio --video damaged",
+        "--video: checkpoint damaged: config.json cannot be read (name is missing",
+    ),
+    ("evaluate --bench text", "--bench text: not a record of ./launch/bench.sh --models"),
+    ("evaluate --compare text text", "--compare text: not a file of evaluate --json"),
+    ("evaluate --arms.rate_hz 100", "--arms.rate_hz 100: must be 200 on the virtual clock; leave it out"),
+    ("weights --checkpoint damaged", "--checkpoint: checkpoint damaged: config.json cannot be read (name is missing"),
+]
+
+
+@pytest.fixture(scope="module")
+def unfit(given: Path) -> list[Answer]:
+    """What the command answers to what is there and is unfit."""
+    there = {path.name: str(path) for path in given.iterdir()} | {"out": str(given / "out")}
+    return asked(*([there.get(word, word) for word in line.split()] for line, _ in UNFIT))
+
+
+@pytest.mark.parametrize("number", range(len(UNFIT)), ids=lambda number: UNFIT[number][0])
+def test_what_is_unfit_is_one_line_and_loads_nothing(number: int, unfit: list[Answer], given: Path) -> None:
+    status, out, err, heavy = unfit[number]
+    assert (status, out, heavy) == (2, "", []), err
+    assert len(err.splitlines()) == 1
+    assert UNFIT[number][1] in err.replace(f"{given}/", "")
 
 
 def test_every_command_is_refused_something() -> None:

@@ -15,7 +15,7 @@ from drivers.cobot_magic import OPEN_GRIP_M, SIDES
 from drivers.errors import DriverError
 from drivers.sim.experts.reach import Hand, hand_of, joints_for
 from drivers.sim.physics import Physics
-from drivers.sim.tasks.task import DEMONSTRATION_HZ
+from drivers.sim.rates import DEMONSTRATION_HZ
 
 Array = NDArray[np.float64]
 _LIMITS = (1.6, 5.0, 100.0)

@@ -12,8 +12,6 @@ from numpy.typing import NDArray
 from drivers.sim import colours, hues
 from drivers.sim.appearance import USUAL, Appearance, Style
 
-DEMONSTRATION_HZ = 30  # of targets and observations; the cameras' rate (Video2Act, table 3)
-
 
 class Task(ABC):
     """Base of the tasks. `spec`, `model` and `data` are MuJoCo's MjSpec, MjModel and MjData; a task keeps none of them."""

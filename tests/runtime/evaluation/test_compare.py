@@ -10,11 +10,11 @@ import tiny_checkpoint
 from scipy.stats import binomtest
 from worker_rig import Here
 
+from drivers.sim.rates import DEMONSTRATION_HZ
 from drivers.sim.tasks.pick_apple_messy import PickAppleMessy
-from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from drivers.task_names import KEPT_FROM
 from runtime.errors import SettingsError
-from runtime.evaluation import command, compare, table
+from runtime.evaluation import command, compare, results, table
 
 SHIPPED = Path(__file__).parents[3] / "models" / "shipped"
 
@@ -28,7 +28,7 @@ def write(path: Path, outcomes: dict[str, str], first_seed: int = KEPT_FROM, **m
 
 
 def compared(a: Path, b: Path) -> list[compare.Difference]:
-    return compare.compare(compare.read(a), compare.read(b))
+    return compare.compare(results.read(a), results.read(b))
 
 
 def test_scenes_are_paired_by_task_and_seed(tmp_path: Path) -> None:
@@ -40,7 +40,7 @@ def test_scenes_are_paired_by_task_and_seed(tmp_path: Path) -> None:
     assert (apple.only_a, apple.only_b, apple.difference) == (0, 7, 1.0)
     assert apple.p == pytest.approx(binomtest(0, 7).pvalue)
     assert (both.task, both.scenes, both.only_b, both.difference) == ("all", 14, 11, pytest.approx(11 / 14))
-    assert compare.left_out(compare.read(a), compare.read(b)) == [
+    assert compare.left_out(results.read(a), results.read(b)) == [
         f"cup: scenes only in {a}, left out: 3",
         f"apple: scenes only in {a}, left out: 3",
         f"only_a: scenes only in {a}, left out: 1",

@@ -18,9 +18,9 @@ from scipy.stats import binomtest
 from worker_rig import Here
 
 from drivers.sim.camera_renderer import Eye
+from drivers.sim.rates import DEMONSTRATION_HZ
 from drivers.sim.shift_suites import SHIFTS
 from drivers.sim.tasks.pick_apple_messy import PickAppleMessy
-from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from drivers.task_names import KEPT_FROM, TASK_NAMES
 from models import sizes
 from runtime.config import overrides

@@ -11,8 +11,8 @@ from worker_rig import Here
 from drivers.sim import experts
 from drivers.sim.experts.script import Unreachable
 from drivers.sim.failures import FAILURES
+from drivers.sim.rates import DEMONSTRATION_HZ
 from drivers.sim.tasks.pick_apple_messy import PickAppleMessy
-from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from drivers.task_names import KEPT_FROM
 from runtime.config.loading import load_settings, settings_to_json
 from runtime.evaluation import command, table

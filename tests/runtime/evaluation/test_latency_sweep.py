@@ -11,8 +11,8 @@ import pytest
 import tiny_checkpoint
 from worker_rig import Here
 
+from drivers.sim.rates import DEMONSTRATION_HZ
 from drivers.sim.tasks.pick_apple_messy import PickAppleMessy
-from drivers.sim.tasks.task import DEMONSTRATION_HZ
 from drivers.task_names import KEPT_FROM
 from runtime.evaluation import command, sweep, table
 from runtime.evaluation.played_episode import Outcome

@@ -24,6 +24,7 @@ from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.processors import usable_processors
 from runtime.training import command as train
 from runtime.training import needs, preparation, stages
+from runtime.training.flags import TRAIN
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator", "here")
 
@@ -104,7 +105,7 @@ def test_what_does_not_fit_is_said_before_anything_is_fetched(
     flags: list[str], free_gib: int, said: str, data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(needs, "_memory_bytes", lambda _: free_gib * 2**30)
-    monkeypatch.setattr(train.torch.cuda, "is_available", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     with pytest.raises(RuntimeFault, match=said) as caught:
         train.main([*flags, "--data", str(data), "--out", str(tmp_path / "out"), "--workers", "1"])
     assert "\n" not in str(caught.value)
@@ -216,17 +217,17 @@ def test_a_policy_may_keep_fewer_blocks_of_the_video_model(
 def test_cores_prepare_what_a_small_video_model_reads_and_gpus_what_a_published_one_does(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(train.torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(train.torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     line = ["video", "--data", str(data), "--out", str(tmp_path)]
-    small, full = (train._understood([*line, "--size", size]) for size in ("small", "full"))  # pyright: ignore[reportPrivateUsage]
+    small, full = (train._understood(*TRAIN.read([*line, "--size", size])) for size in ("small", "full"))  # pyright: ignore[reportPrivateUsage]
     assert (small.prepares_on, full.prepares_on) == ("cpu", "cuda")
     assert (small.workers, full.workers) == (usable_processors(), 1)
 
 
 def test_more_processes_than_gpus_are_refused(data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(train.torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(train.torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     line = ["--data", str(data), "--out", str(tmp_path / "out"), "--processes", "2"]
     same = "--processes 2: must be at most 1, the GPUs of this machine; give --processes 1 --cloning.samples 96"
     with pytest.raises(SettingsError, match=same):

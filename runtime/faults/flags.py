@@ -42,6 +42,10 @@ def _check(flags: FaultsFlags, _given: dict[str, Any]) -> None:
     check_json(flags.json_file)
     if flags.sessions is not None:
         check_folder(flags.sessions, "--sessions")
+    if flags.only is not None:
+        from runtime.faults import robots  # only a name of a row has to wait for them
+
+        robots.chosen(robots.ROBOTS, flags.only)
 
 
 FAULTS = CommandLine("faults", FaultsFlags, check=_check)

@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+from numpy.typing import NDArray
 
-from runtime.arms.limits import Array
 from runtime.arms.reasons import MOVING
 from runtime.errors import RuntimeFault
 from runtime.host.child_process import die_with_parent
@@ -45,7 +45,7 @@ class Tick:
     stamp_ns: int
     deadline_ns: int
     mode: str
-    q: Array  # (14,) as sent
+    q: NDArray[np.float64]  # (14,) as sent
 
 
 class LiveRobot:

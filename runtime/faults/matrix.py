@@ -8,13 +8,11 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
-from models.refusal import nearest, shown
 from runtime.arms.limits import Limits
 from runtime.config.loading import load_settings
-from runtime.errors import RuntimeFault, SettingsError
+from runtime.errors import RuntimeFault
 from runtime.faults import can_audit, motor, sessions, table
 from runtime.faults.gpu_box import GpuBox
 from runtime.faults.inject import inject
@@ -121,12 +119,3 @@ def _folder(robot: Robot, keep: Path | None) -> Generator[Path]:
                 shutil.copytree(name, keep, dirs_exist_ok=True)
             if mounted:
                 subprocess.run(["umount", str(made)], capture_output=True, check=True)
-
-
-def chosen(robots: Sequence[Robot], name: str) -> list[Robot]:
-    """The robots with only those rows whose names begin so. Raises SettingsError where there is none."""
-    found = [(robot, tuple(row for row in robot.rows if row.name.startswith(name))) for robot in robots]
-    if not any(rows for _, rows in found):
-        names = [row.name for robot in robots for row in robot.rows]
-        raise SettingsError(f"--only {shown(name)}: must begin one of: {', '.join(names)}{nearest(name, names)}")
-    return [replace(robot, rows=rows) for robot, rows in found if rows]

@@ -1,8 +1,14 @@
-"""The whole matrix: which robots there are, and which rows each of them serves, in order. Read by command.py and by the tests.
+"""The whole matrix: which robots there are, and which rows each of them serves, in order. Read by command.py and by the tests,
+and by flags.py for --only.
 
 A row that ends its run, or its session, is the last one of a robot.
 """
 
+from collections.abc import Sequence
+from dataclasses import replace
+
+from models.refusal import nearest, shown
+from runtime.errors import SettingsError
 from runtime.faults import arm_rows, camera_rows, message_rows, page_rows, process_rows, remote_rows
 from runtime.faults.row import Robot, Row
 
@@ -66,3 +72,12 @@ SHORT = Robot(
     slack_ms=_WIDER_MS,
 )  # fmt: skip
 """The quickest rows, on one robot; within a minute. Half as many runs of System 1, so that two cores carry it."""
+
+
+def chosen(robots: Sequence[Robot], name: str) -> list[Robot]:
+    """The robots with only those rows whose names begin so. Raises SettingsError where there is none."""
+    found = [(robot, tuple(row for row in robot.rows if row.name.startswith(name))) for robot in robots]
+    if not any(rows for _, rows in found):
+        names = [row.name for robot in robots for row in robot.rows]
+        raise SettingsError(f"--only {shown(name)}: must begin one of: {', '.join(names)}{nearest(name, names)}")
+    return [replace(robot, rows=rows) for robot, rows in found if rows]

@@ -7,7 +7,7 @@ from drivers.piper_emulator import Faults as ArmFaults
 from drivers.sim.faulty_camera import CameraFaults
 from runtime.config.loading import load_settings
 from runtime.errors import SettingsError
-from runtime.faults import command, matrix
+from runtime.faults import command, robots
 from runtime.faults.injections import Switched
 from runtime.faults.robots import ROBOTS, SHORT
 from runtime.process.processes import TABLE
@@ -74,7 +74,7 @@ def test_the_short_form_has_rows_of_the_whole_one() -> None:
 
 
 def test_rows_are_chosen_by_the_beginning_of_their_names() -> None:
-    found = matrix.chosen(ROBOTS, "camera")
+    found = robots.chosen(ROBOTS, "camera")
     assert [row.name for robot in found for row in robot.rows][:2] == ["camera frozen", "camera repeats its frame"]
     assert all(row.name.startswith("camera") for robot in found for row in robot.rows)
 

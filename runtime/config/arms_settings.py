@@ -11,10 +11,11 @@ from drivers.cobot_magic import (
     REST_Q_RAD,
 )
 from models.field import Says
+from runtime.config.bounds import Place
 from runtime.config.section import Section
 from runtime.messaging.messages import Blend
 
-Angles = Annotated[tuple[float, float, float, float, float, float], Says(unit="rad", each="one per joint (j1 to j6)")]
+Angles = Annotated[tuple[Place, Place, Place, Place, Place, Place], Says(unit="rad", each="one per joint (j1 to j6)")]
 
 
 Numerics = Literal["own", "lapack"]

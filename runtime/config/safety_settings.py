@@ -8,6 +8,18 @@ from pydantic import Field, model_validator
 
 from drivers.cobot_magic import BASE_X_M, BASE_Y_M, BASE_YAW_RAD, HIGH, LOW, TABLE_TOP_M
 from models.field import Says
+from runtime.config.bounds import (
+    Acceleration,
+    Age,
+    Apart,
+    Clearance,
+    ConditionAge,
+    Height,
+    Jerk,
+    Outside,
+    Place,
+    Speed,
+)
 from runtime.config.section import Section
 
 _PIPER_RAD_S, _PIPER_RAD_S2 = 3.0, 5.0
@@ -15,13 +27,16 @@ _PIPER_RAD_S, _PIPER_RAD_S2 = 3.0, 5.0
 more."""
 _LONGEST_STROKE_M = 0.1  # of the maker's second gripper; the paper's opens 85 mm (appendix A), the SDK stops at 70 mm
 _EACH = "one per joint (j1 to j6, gripper)"
-_Above0 = Annotated[float, Field(gt=0)]
-_Limits = tuple[_Above0, _Above0, _Above0, _Above0, _Above0, _Above0, _Above0]
-RangeEnds = Annotated[tuple[float, float, float, float, float, float, float], Says(unit="rad; gripper m", each=_EACH)]
-Velocities = Annotated[_Limits, Says(unit="rad/s; gripper m/s", each=_EACH)]
-Accelerations = Annotated[_Limits, Says(unit="rad/s²; gripper m/s²", each=_EACH)]
-Jerks = Annotated[_Limits, Says(unit="rad/s³; gripper m/s³", each=_EACH)]
-Foot = Annotated[tuple[float, float, float, float], Says(unit="m, m, m, rad", each="x, y, z and yaw")]
+RangeEnds = Annotated[tuple[Place, Place, Place, Place, Place, Place, Place], Says(unit="rad; gripper m", each=_EACH)]
+Velocities = Annotated[
+    tuple[Speed, Speed, Speed, Speed, Speed, Speed, Speed], Says(unit="rad/s; gripper m/s", each=_EACH)
+]
+Accelerations = Annotated[
+    tuple[Acceleration, Acceleration, Acceleration, Acceleration, Acceleration, Acceleration, Acceleration],
+    Says(unit="rad/s²; gripper m/s²", each=_EACH),
+]
+Jerks = Annotated[tuple[Jerk, Jerk, Jerk, Jerk, Jerk, Jerk, Jerk], Says(unit="rad/s³; gripper m/s³", each=_EACH)]
+Foot = Annotated[tuple[Place, Place, Place, Place], Says(unit="m, m, m, rad", each="x, y, z and yaw")]
 
 
 class Mount(Section):
@@ -50,34 +65,34 @@ class Safety(Section):
     """Highest acceleration of each joint."""
     jerk: Jerks = (100.0, 100.0, 100.0, 100.0, 100.0, 100.0, 60.0)
     """Highest jerk of each joint."""
-    jump_rad: float = Field(default=0.35, gt=0)
+    jump_rad: Apart = 0.35
     """A chunk that starts farther than this from the commanded pose is refused."""
-    outside_rad: float = Field(default=0.5, gt=0)
+    outside_rad: Outside = 0.5
     """A chunk with a target farther than this outside a joint's range is refused and latches a fault."""
     gripper_nm: float = Field(default=1.0, gt=0, le=5)
     """Highest torque of a gripper."""
-    following_rad: float = Field(default=0.8, gt=0)
+    following_rad: Apart = 0.8
     """Largest difference between a commanded and a measured joint; beyond it a fault is latched."""
     mount: Mount = Mount()
-    min_fingertip_m: float = Field(default=0.0, ge=0)
+    min_fingertip_m: Height = 0.0
     """Lowest height of a fingertip above the table."""
-    min_arm_distance_m: float = Field(default=0.01, gt=0)
+    min_arm_distance_m: Clearance = 0.01
     """Smallest distance between the links of the two arms."""
-    min_link_height_m: float = Field(default=0.005, ge=0)
+    min_link_height_m: Height = 0.005
     """Lowest height above the table of any other link that moves; fingers have --safety.min_fingertip_m."""
-    min_own_distance_m: float = Field(default=0.005, gt=0)
+    min_own_distance_m: Clearance = 0.005
     """Smallest distance between links of the same arm, its base included, that are no neighbours."""
-    max_feedback_age_s: float = Field(default=0.05, gt=0)
+    max_feedback_age_s: Age = 0.05
     """Oldest joint feedback with which the arms run."""
-    max_chunk_age_s: float = Field(default=0.6, gt=0)
+    max_chunk_age_s: Age = 0.6
     """Oldest observation of a chunk with which the arms run."""
-    max_condition_age_s: float = Field(default=4.0, gt=0)
+    max_condition_age_s: ConditionAge = 4.0
     """Oldest condition of System 2 with which the arms run."""
-    max_health_age_s: float = Field(default=0.15, gt=0)
+    max_health_age_s: Age = 0.15
     """Oldest report of the cameras with which the arms run."""
-    max_supervision_age_s: float = Field(default=1.0, gt=0)
+    max_supervision_age_s: Age = 1.0
     """Oldest message of the supervisor with which the arms run; it sends five per second."""
-    max_deadman_age_s: float = Field(default=0.3, gt=0)
+    max_deadman_age_s: Age = 0.3
     """Longest silence of the operator's page before a HOLD, where the operator asked for the deadman."""
 
     @model_validator(mode="after")

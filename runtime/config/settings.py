@@ -11,6 +11,7 @@ from drivers.sim.shift_suites import Shift
 from drivers.task_names import TASK_NAMES
 from models.field import Says
 from runtime.config.arms_settings import Arms, Trajectory
+from runtime.config.bounds import Age, Disk, Duration, Patience
 from runtime.config.safety_settings import Safety
 from runtime.config.section import Section
 from runtime.config.system_settings import Policy, System1, System2
@@ -36,11 +37,11 @@ class Cameras(Section):
     head: Camera = Camera()
     left_wrist: Camera = Camera()
     right_wrist: Camera = Camera()
-    max_frame_age_s: float = Field(default=0.08, gt=0)
+    max_frame_age_s: Age = 0.08
     """A camera without a new frame for this long has failed. At 30 frames/s one frame may be lost, not two."""
-    max_lag_s: float = Field(default=0.05, gt=0)
+    max_lag_s: Age = 0.05
     """A camera whose frames arrive this much later after exposure than another's is reported as skewed."""
-    max_skew_s: float = Field(default=0.05, gt=0)
+    max_skew_s: Age = 0.05
     """Largest difference of capture times within one set of frames."""
 
     def by_name(self) -> dict[str, Camera]:
@@ -51,9 +52,9 @@ class Cameras(Section):
 class Supervisor(Section):
     """When the supervisor gives a process up and starts it again."""
 
-    restart_after_s: float = Field(default=10.0, gt=0)
+    restart_after_s: Patience = 10.0
     """Time in which a stopped process may recover by itself before it is restarted."""
-    start_timeout_s: float = Field(default=90.0, gt=0)
+    start_timeout_s: Patience = 90.0
     """Longest time from start to RUNNING."""
 
 
@@ -62,7 +63,7 @@ class Recorder(Section):
 
     enabled: bool = True
     """Record the session."""
-    reserve_gib: float = Field(default=1.0, ge=0)
+    reserve_gib: Disk = 1.0
     """Disk space that recording leaves free; below it recording stops and reports it."""
 
 
@@ -107,7 +108,7 @@ class Settings(Section):
 
     profile: Annotated[str, Says(metavar="NAME|FILE")] = "sim"
     """sim, cobot_magic, or the path of a TOML file."""
-    seconds: float | None = Field(default=None, gt=0)
+    seconds: Duration | None = None
     """End this long after the arms first ran, or a recording could begin, pauses included; default: run until q or Ctrl-C."""
     sessions: Annotated[Path, Says(metavar="DIR")] = Path("sessions")
     """Folder that holds the session folders."""

@@ -57,7 +57,7 @@ class ReplayFlags(Flags):
     """With --paced: folder for sockets and rings; default: a new one."""
     out: Path | None = None
     """With --what-if: folder of the new session; default: beside the old one."""
-    episode: int | None = None
+    episode: int | None = Field(default=None, ge=0, le=10**6)
     """With --on-robot: number of the episode, from 1 in a session, from 0 in a dataset; default: the first that moves."""
 
     @model_validator(mode="after")

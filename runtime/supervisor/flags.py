@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from pydantic import Field
 from pydantic_settings import CliPositionalArg
 
 from drivers.task_names import TASK_NAMES
@@ -13,6 +14,8 @@ from runtime.config.output_paths import check_folder, check_json
 from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 from runtime.messaging.messages import CommandName
+
+_LARGEST_PROCESS = 1 << 22  # number that Linux gives one (proc(5), pid_max)
 
 
 class RobotFlags(Flags):
@@ -37,7 +40,7 @@ class OperatorFlags(Flags):
     go to that pose; stop: emergency stop; clear: take a latched fault back; release: cut the motors' power."""
     confirm: bool = False
     """Confirm that somebody supports the arms."""
-    run: int | None = None
+    run: int | None = Field(default=None, ge=1, le=_LARGEST_PROCESS)
     """Process id of robot.sh, if several are running."""
 
 

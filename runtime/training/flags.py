@@ -188,7 +188,7 @@ class DemosFlags(Flags):
     """Episodes of each task."""
     out: Folder = Path("demonstrations")
     """Folder to write to."""
-    seed: int = Field(default=0, ge=0)
+    seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of the first scene; scenes from 1000000 on are kept for evaluation."""
     workers: int | None = Field(default=None, ge=1, le=256)
     """Worker processes; default: one per core."""

@@ -439,7 +439,7 @@ _NUMBER = st.floats(-4, 4, width=32)
 @given(data=st.data())
 def test_no_chunk_breaks_a_limit(build: Build, data: st.DataObject) -> None:
     """Whatever arrives, position, velocity, acceleration and jerk of what is sent stay within the limits."""
-    rig = Rig(build, "--safety.outside_rad", "100", "--safety.jump_rad", "100")
+    rig = Rig(build, "--safety.outside_rad", "100", "--safety.jump_rad", "10")
     rig.run(0.2)
     for _ in range(4):
         scale = data.draw(st.sampled_from([0.01, 0.3, 1.0, 5.0]))

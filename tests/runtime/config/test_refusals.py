@@ -114,7 +114,8 @@ def test_a_flag_given_twice_is_refused(setting: Field) -> None:
 
 def test_a_velocity_for_one_joint_says_that_there_are_seven_and_their_unit() -> None:
     assert refused("--safety.velocity", "3") == (
-        "--safety.velocity 3: must be 7 numbers above 0, one per joint (j1 to j6, gripper), written 1,2,3 (rad/s; gripper m/s)"
+        "--safety.velocity 3: must be 7 numbers above 0 and at most 30, one per joint (j1 to j6, gripper), "
+        "written 1,2,3 (rad/s; gripper m/s)"
     )
 
 

@@ -4,7 +4,7 @@ Everything is read off the model itself: its types, its bounds, the unit at the 
 """
 
 import types
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal, Union, cast, get_args, get_origin
@@ -19,10 +19,14 @@ UNITS = {
 _NOUNS: dict[object, tuple[str, str]] = {
     int: ("a whole number", "whole numbers"),
     float: ("a number", "numbers"),
-    bool: ("true or false", "true or false"),
+    bool: ("true or false", "of true and false"),
     Path: ("a path", "paths"),
     str: ("a text", "texts"),
+    bytes: ("bytes", "bytes"),
+    dict: ("a table", "tables"),
+    Mapping: ("a table", "tables"),
 }
+_ARRAY = ("an array", "arrays")
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,8 @@ class Field:
     @property
     def unit(self) -> str:
         """From `Says`, or from the end of its name; empty where it has none."""
-        return self.says.unit or UNITS.get(self.path[-1].rpartition("_")[2], "")
+        whole, _, last = self.path[-1].rpartition("_")
+        return self.says.unit or ("rad/s" if last == "s" and whole.endswith("_rad") else UNITS.get(last, ""))
 
     @property
     def kinds(self) -> tuple[Any, ...]:
@@ -153,10 +158,16 @@ def find(model: type[BaseModel], path: tuple[str | int, ...]) -> Field | None:
             continue
         (name, info), others = hits[0], tuple(info for _, info in hits[1:])
         found = Field((*(found.path if found else ()), name), info, others)
-        models = tuple(kind for kind in found.kinds if isinstance(kind, type) and issubclass(kind, BaseModel))
+        models = tuple(kind for kind in _each(found.kinds) if isinstance(kind, type) and issubclass(kind, BaseModel))
         if not models:
             return found
     return found
+
+
+def _each(kinds: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Types of values, or of the items of those that are several."""
+    items = [part for kind in kinds if get_origin(kind) in (tuple, list) for part in get_args(kind)]
+    return (*kinds, *(kind for item in items for kind in _kinds(item)))
 
 
 def leaves(model: type[BaseModel], path: tuple[str, ...] = ()) -> Iterator[Field]:
@@ -199,7 +210,7 @@ def _expected(kinds: tuple[Any, ...], limits: Bounds, each: str) -> str:
         return _several(arguments, each)
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return "a table of settings"
-    noun = _NOUNS.get(kind, ("a text", "texts"))[0]
+    noun = _noun(kind)[0]
     return f"{noun}{_range(limits, kind)}"
 
 
@@ -207,12 +218,24 @@ def _several(arguments: tuple[Any, ...], each: str) -> str:
     """What a tuple must be: how many of what, and how they are written."""
     of_any_length = len(arguments) == 1 or Ellipsis in arguments
     kind, limits = _kinds(arguments[0])[0], bounds(arguments[0], [])
-    one, many = _NOUNS.get(kind, ("a text", "texts"))
+    one, many = _noun(kind)
+    if many in ("lists", "tables"):
+        return f"a list of {many}"
     count = "" if of_any_length else f"{len(arguments)} "
     numbers = "1,2" if len(arguments) == 2 and not of_any_length else "1,2,3"
     example = numbers if kind in (int, float) else "A,B"
     each = f", {each}" if each else ""
     return f"{count}{many or one}{_range(limits, kind)}{each}, written {example}"
+
+
+def _noun(kind: Any) -> tuple[str, str]:
+    """What a value of a type is called, and several of them."""
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return _NOUNS[dict]
+    origin = get_origin(kind)
+    if getattr(origin, "__name__", "") == "ndarray":  # by its name: numpy is not loaded for a flag
+        return _ARRAY
+    return ("a list", "lists") if origin in (tuple, list) else _NOUNS.get(origin or kind, _NOUNS[str])
 
 
 def _range(limits: Bounds, kind: Any) -> str:

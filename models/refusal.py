@@ -37,6 +37,7 @@ def line(
     values: dict[str, Any],
     named: Named = flag_of,
     in_json: bool = False,
+    what: str = "setting",
 ) -> str:
     """One line about the first thing that is wrong.
 
@@ -46,21 +47,23 @@ def line(
         values: That were given.
         named: How a setting is called there: as a flag, or as a place in a file.
         in_json: Whether they stand in a JSON file, as what it writes, and not as flags or in a profile.
+        what: A value of the model, in a word.
     """
     first = error.errors(include_url=False)[0]
     path = first["loc"]
     if first["type"] == "extra_forbidden":
-        return _unknown(model, path, named, "" if in_json else "; --help-all lists the settings")
+        return _unknown(model, path, named, what, "" if in_json else "; --help-all lists the settings")
     setting = field.find(model, path)
     if first["type"] in ("value_error", "assertion_error"):  # a check of ours, which says all by itself
         text = str(first["msg"]).partition(", ")[2]
         return text if setting is None or text.startswith("--") else f"{named(setting)}: {text}"
     if setting is None:
-        return f"{as_json(first['input']) if in_json else shown(first['input'])}: must be a table of settings"
+        return f"{as_json(first['input']) if in_json else shown(first['input'])}: must be a table of {what}s"
     if first["type"] in ("union_tag_invalid", "union_tag_not_found"):  # of a group of several kinds
         setting = field.find(model, (*setting.path, str(setting.info.discriminator))) or setting
-    value = given(values, setting.path)
-    if value is None and first["input"] is not None:
+    value = given(values, setting.path, path)
+    missing = first["type"] == "missing" and isinstance(path[-1], str)  # else one of several values is
+    if missing or (value is None and first["input"] is not None):
         return f"{named(setting)} is missing; give {setting.expected()}"
     return refused(setting, value, named, in_json)
 
@@ -87,9 +90,14 @@ def as_json(value: Any) -> str:
     if isinstance(value, int) and abs(value) >= 10**_LONGEST_VALUE:  # Python writes no number of thousands of digits
         return "a number of more than 60 digits"
     try:
-        return _cut(json.dumps(value, default=str))
+        return _cut(json.dumps(value, default=_foreign, skipkeys=True))
     except RecursionError:
         return "a deeply nested value"
+
+
+def _foreign(value: object) -> str:
+    """What stands for a value that JSON does not have."""
+    return f"{len(value)} bytes" if isinstance(value, bytes) else str(value)
 
 
 def _cut(text: str) -> str:
@@ -108,17 +116,26 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {close[0]}?" if close else ""
 
 
-def _unknown(model: type[BaseModel], path: tuple[str | int, ...], named: Named, lists: str) -> str:
+def _unknown(model: type[BaseModel], path: tuple[str | int, ...], named: Named, what: str, lists: str) -> str:
     """One line that refuses a setting nobody knows, with the nearest known one."""
     above = field.find(model, path[:-1])
-    unknown = Field((*(above.path if above else ()), str(path[-1])), FieldInfo())
+    unknown = Field((*(above.path if above else ()), _cut(str(path[-1]))), FieldInfo())
     known = (setting.name for setting in field.leaves(model))
-    return f"{named(unknown)}: unknown setting{nearest(unknown.name, known) or lists}"
+    return f"{named(unknown)}: unknown {what}{nearest(unknown.name, known) or lists}"
 
 
-def given(values: Any, path: tuple[str, ...]) -> Any:
-    """The value at a path in a tree of plain values; where a group on the way is none, what stands in its place."""
+def given(values: Any, path: tuple[str, ...], places: Iterable[str | int] = ()) -> Any:
+    """The value at a path in a tree of plain values; where a group on the way is none, what stands in its place.
+
+    Args:
+        values: The tree.
+        path: Names of groups, and of the setting in the last of them.
+        places: The same with a number wherever a group is one of several.
+    """
+    numbers = [part for part in places if isinstance(part, int)]
     for name in path:
+        if isinstance(values, list | tuple) and numbers:
+            values = cast(list[object], values)[numbers.pop(0)]
         if not isinstance(values, dict):
             break
         values = cast(dict[str, Any], values).get(name)
@@ -126,5 +143,5 @@ def given(values: Any, path: tuple[str, ...]) -> Any:
 
 
 def _nearest_choice(setting: Field, value: Any) -> str:
-    close = difflib.get_close_matches(str(value), setting.choices, n=1, cutoff=0.5)
+    close = difflib.get_close_matches(str(value)[:_LONGEST_VALUE], setting.choices, n=1, cutoff=0.5)
     return f"; did you mean {close[0]}?" if close else ""

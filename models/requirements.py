@@ -4,10 +4,11 @@ Read by runtime/policy/fit.py before anything moves. A checkpoint of format 1 ha
 policy then (`needs_of`, by models/identity.py).
 """
 
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import Field, ValidationError, model_validator
 
+from models import refusal
 from models.config.part import Part
 from models.config.policy import CAMERAS, JOINT_LAYOUT, PolicyConfig
 from models.config.qformer import QFormer
@@ -92,23 +93,27 @@ class Requirements(Part):
 def needs_of(config: PolicyConfig) -> Requirements:
     """The requirements of a Video2Act policy. Raises ModelError for one that no runtime could serve."""
     video = config.video
+    values = {
+        "cameras": config.cameras,
+        "history_s": (config.history_offset_s, 0.0),
+        "windows": (
+            {"name": "high", "camera": "head", "frames": video.high.frames},
+            {"name": "low", "camera": "head", "frames": video.low.frames, "stride_s": video.low.stride_s},
+        ),
+        "conditions": (_tokens("spatial", config.spatial_former), _tokens("motion", config.motion_former)),
+        "state_layout": config.joint_layout,
+        "targets": config.horizon,
+        "dt_s": config.dt_s,
+    }
     try:
-        return Requirements(
-            cameras=config.cameras,
-            history_s=(config.history_offset_s, 0.0),
-            windows=(
-                VideoWindow(name="high", camera="head", frames=video.high.frames),
-                VideoWindow(name="low", camera="head", frames=video.low.frames, stride_s=video.low.stride_s),
-            ),
-            conditions=(_tokens("spatial", config.spatial_former), _tokens("motion", config.motion_former)),
-            state_layout=config.joint_layout,
-            targets=config.horizon,
-            dt_s=config.dt_s,
-        )
+        return Requirements.model_validate(values)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        raise ModelError(f"policy {config.name}: {'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        said = refusal.line(error, Requirements, values, refusal.place_of, in_json=True)
+        raise ModelError(
+            f"policy {config.name}: {said}; train it with other settings, or give another policy"
+        ) from None
 
 
-def _tokens(name: str, former: QFormer) -> ConditionArray:
-    return ConditionArray(name=name, dtype="bfloat16", shape=(former.tokens, former.width))
+def _tokens(name: str, former: QFormer) -> dict[str, Any]:
+    """As a ConditionArray is written."""
+    return {"name": name, "dtype": "bfloat16", "shape": (former.tokens, former.width)}

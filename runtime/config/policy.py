@@ -6,6 +6,7 @@ import hashlib
 
 from pydantic import ValidationError
 
+from models import refusal
 from models.config.policy import PolicyConfig
 from models.config.source import Source
 from models.errors import ModelError
@@ -46,14 +47,14 @@ def _with_sources(chosen: PolicyConfig, elsewhere: PublishedWeights) -> PolicyCo
         try:
             update[part] = Source.parse(text)
         except ValidationError as error:
-            reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-            raise RuntimeFault(f"policy.published.{part}: {reason}") from None
+            said = refusal.line(error, Source, {"repo": text})
+            raise RuntimeFault(f"policy.published.{part}: {said}; give a folder, or REPOSITORY@COMMIT") from None
     there = chosen.model_copy(update={"published": chosen.published.model_copy(update=update)})
+    values = there.model_dump()
     try:
-        return PolicyConfig.model_validate(there.model_dump())
+        return PolicyConfig.model_validate(values)
     except ValidationError as error:
-        reason = str(error.errors()[0]["msg"]).removeprefix("Value error, ")
-        raise RuntimeFault(f"policy.{reason}") from None
+        raise RuntimeFault(f"policy.{refusal.line(error, PolicyConfig, values, refusal.place_of)}") from None
 
 
 def policy_id(settings: Settings) -> str:

@@ -2,10 +2,12 @@
 Called by sockets.py and operator_session.py.
 """
 
+import json
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
+from models import refusal
 from runtime.messaging import messages
 
 LARGEST_BYTES = 16_384  # of a request; chosen: an instruction and a note of 1000 letters each, and room for escapes
@@ -91,13 +93,26 @@ class Steer(_Request):
 
 
 Request = Take | Give | Beat | Deadman | Command | Steer
-_ANY: TypeAdapter[Request] = TypeAdapter(Annotated[Request, Field(discriminator="type")])
+_KINDS: dict[str, type[Request]] = {
+    "take": Take, "give": Give, "beat": Beat, "deadman": Deadman, "command": Command, "steer": Steer,
+}  # fmt: skip
 
 
 def parse(text: str) -> Request | str:
     """A request, or one line about what is wrong with it."""
     try:
-        return _ANY.validate_json(text)
+        values = json.loads(text)
+    except (ValueError, RecursionError):
+        return "not a request: not JSON; reload the page"
+    name = values.get("type") if isinstance(values, dict) else None
+    kind = _KINDS.get(name) if isinstance(name, str) else None
+    if kind is None:
+        return f"not a request: type {refusal.as_json(name)}: must be one of {', '.join(_KINDS)}; reload the page"
+    try:
+        return kind.model_validate_json(text)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-        return f"not a request: {'.'.join(map(str, first['loc']))}: {first['msg']}"
+        if (
+            error.errors(include_url=False)[0]["type"] == "json_invalid"
+        ):  # what Python's parser takes and pydantic's does not
+            return "not a request: not JSON; reload the page"
+        return f"not a request: {refusal.line(error, kind, values, refusal.place_of, in_json=True, what='field')}"

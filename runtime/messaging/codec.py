@@ -11,11 +11,13 @@ from typing import Any
 import msgpack
 from pydantic import BaseModel, ValidationError
 
+from models import refusal
 from runtime.errors import WireError
 from runtime.messaging.messages import MESSAGES, Message
 from runtime.messaging.upgrades import SCHEMA_NUMBER, upgraded
 
 _local: Any = threading.local()
+_REMEDY = "send it from the same version of video2act"
 
 
 def encode(message: Message) -> bytes:
@@ -76,12 +78,14 @@ def _validated(body: dict[str, Any], expected: type[Message] | None) -> Message:
         raise WireError(f"not a {expected.__name__ if expected else 'known message'}")
     schema = body.pop("schema", None)
     if type(schema) is not int or schema != SCHEMA_NUMBER:
-        raise WireError(f"{kind.__name__}: expected schema {SCHEMA_NUMBER}, got {schema!r:.20}")
+        raise WireError(f"{kind.__name__}: expected schema {SCHEMA_NUMBER}, got {schema!r:.20}; {_REMEDY}")
     try:
         return kind.model_validate(body)
     except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        raise WireError(f"{kind.__name__}.{'.'.join(map(str, first['loc']))}: {first['msg']}") from None
+        said = refusal.line(
+            error, kind, body, lambda field: f"{kind.__name__}.{refusal.place_of(field)}", in_json=True, what="field"
+        )
+        raise WireError(f"{said}; {_REMEDY}") from None
 
 
 def unpack(payload: bytes | memoryview) -> dict[str, Any]:

@@ -6,11 +6,14 @@ Read by the emulated arms, the simulated cameras and System 2's networks; writte
 """
 
 import json
+from functools import partial
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from models import refusal
+from models.field import Field
 from runtime.process.base import log
 
 NAME = "faults.json"
@@ -35,11 +38,23 @@ class FaultFile(Generic[Faults]):
         self._seen_ns = changed_ns
         try:
             wanted = json.loads(self._path.read_text())
-            return {name: self._kind.model_validate(wanted.get(name, {})) for name in self._sections}
-        except (OSError, ValueError, ValidationError, AttributeError) as error:
+            return {name: self._section(name, wanted.get(name, {})) for name in self._sections}
+        except (OSError, ValueError, AttributeError) as error:
             log.error(
                 "%s: cannot be read (%s); the injected faults stay unchanged",
                 self._path,
                 " ".join(str(error).split()[:20]),
             )
             return None
+
+    def _section(self, name: str, values: Any) -> Faults:
+        """Raises ValueError with one line."""
+        try:
+            return self._kind.model_validate(values)
+        except ValidationError as error:
+            above = partial(_below, name)
+            raise ValueError(refusal.line(error, self._kind, values, above, in_json=True)) from None
+
+
+def _below(section: str, field: Field) -> str:
+    return f"{section}.{field.name}"

@@ -13,8 +13,11 @@ from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 from runtime.remote.flags import BoxSettings
 
-MODELS: dict[str, type[BaseModel]] = {"settings": Settings, "system2's settings": BoxSettings}
-MODELS |= {name: cli.flags_of(name).flags for name in cli.COMMANDS}
+MODELS: dict[str, type[BaseModel]] = {
+    "settings": Settings,
+    "system2's settings": BoxSettings,
+    **{name: cli.flags_of(name).flags for name in cli.COMMANDS},
+}
 NUMBERS = {
     f"{of} {setting.name}": setting
     for of, model in MODELS.items()

@@ -181,7 +181,23 @@ def test_a_holder_who_goes_with_the_deadman_on_holds_the_arms() -> None:
 )  # fmt: skip
 def test_what_is_no_request_is_one_line(text: str) -> None:
     said = requests.parse(text)
-    assert isinstance(said, str) and said.startswith("not a request") and "\n" not in said
+    assert isinstance(said, str) and said.startswith("not a request: ") and said.isprintable()
+    assert not any(leak in said for leak in ("Input should", "Field required", "Extra inputs", "Value error", "JSON:"))
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("{", "not JSON; reload the page"),
+        ('{"type": "fly"}', 'type "fly": must be one of take, give, beat, deadman, command, steer; reload the page'),
+        ('{"type": "steer", "ratio": 0}', "ratio 0: must be a whole number from 1 to 1000"),
+        ('{"type": "steer", "instruction": " "}', "instruction: must not be empty"),
+        ('{"type": "beat", "x": 1}', "x: unknown field"),
+        ('{"type": "take"}', "name is missing; give a text of 0 to 80 characters"),
+    ],
+)
+def test_a_refused_request_says_what_is_wrong_with_it(text: str, said: str) -> None:
+    assert requests.parse(text) == f"not a request: {said}"
 
 
 def test_requests_are_understood() -> None:

@@ -80,6 +80,66 @@ def test_a_missing_field_is_refused(kind: str, build: Build) -> None:
         codec.decode(pack(body))
 
 
+LEAKS = ("Input should", "Field required", "Extra input", "Value error", "validation", "pydantic")
+ODD: tuple[Any, ...] = (
+    None,
+    True,
+    -1,
+    1e30,
+    float("nan"),
+    "a\nb",
+    b"x" * 5000,
+    (),
+    ({},),
+    (1, "a"),
+    {},
+    {"a": {"b": ()}},
+    "x" * 5000,
+)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_wrong_field_is_one_line_with_its_name_and_a_remedy(kind: str, build: Build) -> None:
+    body = body_of(build(messages.MESSAGES[kind]))
+    refused = 0
+    for name in [*body.keys() - {"type", "schema"}, "surplus", "a\nb", "x" * 5000]:
+        for value in ODD:
+            try:
+                codec.decode(pack(body | {name: value}))
+            except WireError as error:
+                line, refused = str(error), refused + 1
+                assert line.startswith(f"{kind}.") and name[:9].partition("\n")[0] in line
+                assert line.endswith("; send it from the same version of video2act")
+                assert line.isprintable() and len(line) < 400
+                assert not any(leak in line for leak in LEAKS), line
+    assert refused > 30
+
+
+def test_a_refused_message_says_field_value_and_what_it_must_be(build: Build) -> None:
+    remedy = "; send it from the same version of video2act"
+
+    def said(kind: type[messages.Message], **wrong: Any) -> str:
+        with pytest.raises(WireError) as caught:
+            codec.decode(pack(body_of(build(kind)) | wrong))
+        assert str(caught.value).endswith(remedy)
+        return str(caught.value).removesuffix(remedy)
+
+    assert said(messages.OperatorCommand, seq=-1) == "OperatorCommand.seq -1: must be a whole number of at least 0"
+    assert said(messages.OperatorCommand, seq=b"12") == (
+        'OperatorCommand.seq "2 bytes": must be a whole number of at least 0'
+    )
+    assert said(messages.OperatorCommand, command="rum").endswith("release, clear; did you mean run?")
+    assert said(messages.OperatorCommand, comand=1) == ("OperatorCommand.comand: unknown field; did you mean command?")
+    states = body_of(build(messages.Supervision))["processes"]
+    wrong = said(messages.Supervision, processes=(states[0], states[0] | {"restarts": "two"}))
+    assert wrong == 'Supervision.processes.restarts "two": must be a whole number'
+    lacks = {name: value for name, value in states[0].items() if name != "restarts"}
+    assert said(messages.Supervision, processes=(lacks,)) == (
+        "Supervision.processes.restarts is missing; give a whole number"
+    )
+    assert said(messages.Supervision, processes=3) == "Supervision.processes 3: must be a list of tables"
+
+
 @pytest.mark.parametrize("schema", [0, 1, 2, 4, None, "1", -1, 1.5, 1.0, True])
 def test_another_schema_is_refused(schema: Any, build: Build) -> None:
     with pytest.raises(WireError, match="schema"):

@@ -20,6 +20,12 @@ def test_sections_are_read_when_the_file_changes(tmp_path: Path) -> None:
     assert file.changed() == {"left": Faults(send_fails=True), "right": Faults(deaf=True)}
 
 
+def test_a_wrong_fault_is_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / NAME).write_text('{"left": {"status": 99}}')
+    FaultFile(tmp_path, Faults, SIDES).changed()
+    assert "cannot be read (left.status 99: must be " in caplog.text and "Input" not in caplog.text
+
+
 @pytest.mark.parametrize("broken", ['{"left": {"unknown": 1}}', '{"left": ', "[]", '{"left": {"status": 99}}'])
 def test_a_broken_file_is_one_line_and_changes_nothing(
     broken: str, tmp_path: Path, caplog: pytest.LogCaptureFixture

@@ -89,6 +89,8 @@ def as_json(value: Any) -> str:
     """A value as JSON has it, on one line of ASCII, cut where it is long."""
     if isinstance(value, int) and abs(value) >= 10**_LONGEST_VALUE:  # Python writes no number of thousands of digits
         return "a number of more than 60 digits"
+    if isinstance(value, list | tuple):  # the rest would be cut off, and takes time
+        value = cast(list[object], value)[:_LONGEST_VALUE]
     try:
         return _cut(json.dumps(value, default=_foreign, skipkeys=True))
     except RecursionError:

@@ -173,7 +173,7 @@ class Robot:
         for name, text in outputs.faults:
             self.announcements.publish("fault", messages.Fault, process="supervisor", name=name, text=text)
         for fault in faults:
-            self.status.event(f"{fault.process}: {fault.name}: {fault.text}")
+            self.status.fault(fault)
 
     def _steer(self) -> None:
         """Carry out what operators want; each change is told at once."""

@@ -18,6 +18,7 @@ from runtime.supervisor import supervisor
 from runtime.supervisor.overload_monitor import OverloadMonitor
 from runtime.supervisor.pace import Pace
 from runtime.supervisor.repeated_lines import Repeats
+from runtime.supervisor.silences import Silences
 
 Message = TypeVar("Message", bound=messages.Message)
 _BETWEEN = " | "
@@ -49,6 +50,7 @@ class StatusLine:
         self._rates = dict.fromkeys(self._counted, 0.0)
         self._measured_s = 0.0  # over which System 1's rate is one
         self._repeats, self.overload, self.pace = Repeats(), OverloadMonitor(), Pace(settings)
+        self._silences = Silences()
         self._settled = self._overloaded = False  # all processes were alive; the machine does not keep up
         self._headline = ""
         self._said_ns = 0
@@ -105,6 +107,14 @@ class StatusLine:
         if self._repeats.is_new(text, robot_time_ns()):
             say(f"  * {text}")
 
+    def fault(self, fault: messages.Fault) -> None:
+        """Tell a fault that a process told; that one fell silent within a second, once the machine is judged."""
+        text, process = f"{fault.process}: {fault.name}: {fault.text}", supervisor.silent_process(fault)
+        if process is None:
+            self.event(text)
+        else:
+            self._silences.note(process, text)
+
     def answer(self, text: str) -> None:
         """Tell what an operator asked for, each time, however often it is the same."""
         say(f"  * {text}")
@@ -125,6 +135,7 @@ class StatusLine:
         """Measure rates, judge the machine, and renew the line. Called once a second."""
         self._measure()
         self._judge_machine(processes)
+        self._tell_silences(processes)
         for text in self._repeats.summaries(robot_time_ns()):
             say(f"  * {text}")
         columns = terminal.width()
@@ -145,6 +156,16 @@ class StatusLine:
         if bool(found) != self._overloaded:
             self._overloaded = bool(found)
             self.event(f"the machine is overloaded: {found}; {REMEDY}" if found else "the machine keeps up again")
+
+    def _tell_silences(self, processes: supervisor.SupervisorState) -> None:
+        now_ns = robot_time_ns()
+        silent = {
+            name: f"supervisor: {each.state}: {supervisor.silence(self._settings.supervisor, each, now_ns)}"
+            for name, each in processes.supervised.items()
+            if each.state in ("stopped", "hung")
+        }
+        for text in self._silences.lines(silent, bool(self.overload.verdict), now_ns):
+            self.event(text)
 
     def _say(self, processes: supervisor.SupervisorState) -> None:
         self._headline, self._said_ns = self.headline, robot_time_ns()

@@ -147,7 +147,7 @@ def step(settings: Settings, state: SupervisorState, inputs: SupervisorInputs, n
                 kill.append(name)
                 supervised.since_ns = now_ns
             if supervised.state != before and supervised.state in ("stopped", "hung"):
-                faults.append((supervised.state, _silence(settings, supervised, now_ns)))
+                faults.append((supervised.state, silence(settings, supervised, now_ns)))
                 supervised.faults += 1
     changed = states != [supervised.state for supervised in state.supervised.values()]
     return SupervisorOutputs(tuple(start), tuple(kill), tuple(faults), changed)
@@ -161,14 +161,20 @@ def _is_due(state: SupervisorState, supervised: SupervisedProcess, now_ns: int) 
     return supervised.row.waits and supervised.epoch == 0 and loaded
 
 
-def _silence(settings: Settings, supervised: SupervisedProcess, now_ns: int) -> str:
-    """What a process lacks that stopped or hung, for how long, and what follows."""
+def silence(settings: Settings, supervised: SupervisedProcess, now_ns: int) -> str:
+    """What a process lacks that stopped or hung, for how long, and what follows; its name comes first."""
     stopped = supervised.state == "stopped"
     lacks, since_ns = (
         ("sends no heartbeat", supervised.beat_ns) if stopped else ("makes no progress", supervised.step_ns)
     )
     found = f"{supervised.row.name} {lacks} for {(now_ns - since_ns) / NS_PER_S:.1f} s"
     return f"{found}; restarting it unless it recovers within {settings.restart_after_s:g} s"
+
+
+def silent_process(fault: messages.Fault) -> str | None:
+    """Which process a fault says to have fallen silent; None: it says something else."""
+    is_silence = fault.process == "supervisor" and fault.name in ("stopped", "hung")
+    return fault.text.partition(" ")[0] if is_silence else None
 
 
 def _note_beat(state: SupervisorState, beat: messages.Heartbeat) -> None:

@@ -90,6 +90,35 @@ def test_an_overloaded_machine_is_named_once_in_a_line(
     assert line.count("overloaded") == 1 and "feedback is 63 ms old" in line and "check" not in line
 
 
+@pytest.mark.parametrize("overloaded", [False, True], ids=["keeps up", "overloaded"])
+def test_processes_that_an_overloaded_machine_silences_are_one_line(
+    overloaded: bool,
+    bus: OpenBus,
+    settings: Settings,
+    build: Build,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    status = StatusLine(bus("supervisor"), settings)
+    status.overload = OverloadMonitor(lambda: Pressure(2, 9.0, 100.0, 0.0))
+    status.show(ALIVE)  # what was late while it loaded is forgotten
+    now_ns = robot_time_ns()
+    for name in ("arms", "cameras", "system1"):
+        text = f"{name} sends no heartbeat for 0.2 s; restarting it unless it recovers within 10 s"
+        status.fault(build(messages.Fault, process="supervisor", name="stopped", text=text))
+        for late_ns in (0, seconds(0.5 if overloaded else 0.05)):
+            beat = build(messages.Heartbeat, process=name, epoch=1, steps=1, stamp_ns=now_ns - seconds(0.6) + late_ns)
+            status.overload.beat(beat)
+    status.fault(build(messages.Fault, process="recorder", name="disk", text="full"))
+    status.show(ALIVE)
+    reported = [line for line in capsys.readouterr().out.splitlines() if line.startswith("  * ")]
+    assert reported[0] == "  * recorder: disk: full"
+    if overloaded:
+        assert reported[1].startswith("  * the machine is overloaded: 3 processes silent, ")
+        assert reported[2:] == ["  * silent for a moment while the machine is overloaded: arms, cameras, system1"]
+    else:
+        assert len(reported) == 4 and all("sends no heartbeat for 0.2 s" in line for line in reported[1:])
+
+
 def test_a_running_robot_gives_no_reasons(
     bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil
 ) -> None:

@@ -1,6 +1,5 @@
 """How long both systems and the cameras are declared to take on the virtual clock. Used by world.py and its callers."""
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from runtime.host import plain_file
 
 _LONGEST_S = 60.0  # that anything may be declared to take; chosen: beyond it no chunk would be used
 _LARGEST_BENCH_BYTES = 1 << 20  # of a record of bench.sh; chosen: far more than its figures take
+_BOTH = "both_at_once_1_to_8"  # the figures of both systems in such a record
 
 
 @dataclass(frozen=True)
@@ -41,9 +41,10 @@ class Latencies:
 def of_bench(path: Path) -> dict[str, float]:
     """Both systems' latencies by name, s, of a record of `bench --models --json`. Raises SettingsError for another file."""
     try:
-        measured = json.loads(plain_file.read(path, _LARGEST_BENCH_BYTES, links=True))["both_at_once_1_to_8"]
+        measured = plain_file.json_value(path, _LARGEST_BENCH_BYTES)[_BOTH]
         return {f"{name}_s": measured[f"{name}_p50_ms"] / 1e3 for name in ("system1", "system2")}
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise SettingsError(
-            f"--bench {path}: not a record of ./launch/bench.sh --models ({error!r:.60}); give another file"
-        ) from None
+    except (OSError, ValueError) as error:
+        why = str(error)
+    except (KeyError, TypeError):
+        why = f"{_BOTH} is missing, or lacks a system's median"
+    raise SettingsError(f"--bench {path}: not a record of ./launch/bench.sh --models ({why}); give another file")

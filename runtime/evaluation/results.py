@@ -2,14 +2,15 @@
 loaded.
 """
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, cast
 
 from pydantic import BaseModel, Field, ValidationError
 
+from models import refusal
+from models.field import Says
 from runtime.errors import SettingsError
 from runtime.host import plain_file
 
@@ -32,7 +33,8 @@ class _Row(BaseModel):
     """One task in a file, as far as it is compared."""
 
     task: str
-    outcomes: str = Field(pattern="^[01]+$")  # of each scene, in the order of the seeds
+    outcomes: Annotated[str, Says(expects="a text of 0 and 1, one for each scene")] = Field(pattern="^[01]+$")
+    """Of each scene, in the order of the seeds."""
 
 
 class _Record(BaseModel):
@@ -46,20 +48,17 @@ class _Record(BaseModel):
 
 def read(path: Path) -> Results:
     """Read a file. Raises SettingsError with one line for one that cannot be compared."""
+    plain: Any = None
     try:
-        plain = json.loads(plain_file.read(path, _LARGEST_BYTES, links=True))
+        plain = plain_file.json_value(path, _LARGEST_BYTES)
         if isinstance(plain, list):
             raise SettingsError(f"--compare {path}: is a record of a sweep; give a file of evaluate --json")
         record = _Record.model_validate(plain, strict=True)
     except ValidationError as error:
-        place = ".".join(map(str, error.errors()[0]["loc"])) or "all of it"
-        raise SettingsError(
-            f"--compare {path}: not a file of evaluate --json ({place} is not what it must be); give another file"
-        ) from None
-    except (OSError, ValueError, RecursionError) as error:
-        raise SettingsError(
-            f"--compare {path}: not a file of evaluate --json ({error!r:.60}); give another file"
-        ) from None
+        said = refusal.line(error, _Record, cast(dict[str, Any], plain), refusal.place_of, in_json=True, what="field")
+        raise SettingsError(f"--compare {path}: not a file of evaluate --json ({said}); give another file") from None
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"--compare {path}: not a file of evaluate --json ({error}); give another file") from None
     outcomes = {
         row.task: {record.first_seed + place: done == "1" for place, done in enumerate(row.outcomes)}
         for row in record.rows

@@ -153,7 +153,7 @@ def over_seeds(results: Sequence[Result]) -> list[Result]:
 def _earlier(path: Path) -> dict[tuple[str, int | None], Result]:
     """By variant and training's seed, what an earlier call of the sweep found."""
     try:
-        records = _RECORDS.validate_python(json.loads(plain_file.read(path, _LARGEST_BYTES, links=True)), strict=True)
+        records = _RECORDS.validate_python(plain_file.json_value(path, _LARGEST_BYTES), strict=True)
         results = [
             Result(one.variant, one.protocol, [Row.from_json(row) for row in one.tasks], one.made_by) for one in records
         ]
@@ -166,7 +166,8 @@ def _earlier(path: Path) -> dict[tuple[str, int | None], Result]:
             f"{path}: not a record of a sweep ({place} is not what it must be); give another --out"
         ) from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-        raise SettingsError(f"{path}: not a record of a sweep ({error!r:.60}); give another --out") from None
+        why = str(error) if isinstance(error, ValueError) else "a row is not what it must be"
+        raise SettingsError(f"{path}: not a record of a sweep ({why:.80}); give another --out") from None
 
 
 def by_series(name: str, results: Sequence[Result]) -> list[list[Result]]:

@@ -5,10 +5,13 @@ A link shows any file of this machine, a pipe never ends, a device gives without
 """
 
 import errno
+import json
 import os
 import stat
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
+
+_LONGEST_REASON = 80  # letters of what a parser says; chosen: the line still fits a screen
 
 
 def opened(path: Path, links: bool = False) -> BinaryIO:
@@ -33,3 +36,17 @@ def read(path: Path, most_bytes: int, links: bool = False) -> bytes:
     if len(data) > most_bytes:
         raise OSError(errno.EFBIG, f"larger than {most_bytes} bytes", str(path))
     return data
+
+
+def json_value(path: Path, most_bytes: int) -> Any:
+    """The value in a JSON file that a command line names. Raises FileNotFoundError, or ValueError with a few words."""
+    try:
+        return json.loads(read(path, most_bytes, links=True))
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        raise ValueError(str(error.strerror)) from None
+    except RecursionError:
+        raise ValueError("too deeply nested") from None
+    except ValueError as error:
+        raise ValueError(f"not JSON: {error}"[:_LONGEST_REASON]) from None

@@ -286,7 +286,7 @@ UNFIT: list[tuple[str, str]] = [
         "evaluate --sweep ratio --video damaged",
         "--video: checkpoint damaged: config.json cannot be read (name is missing",
     ),
-    ("evaluate --bench text", "--bench text: not a record of ./launch/bench.sh --models"),
+    ("evaluate --bench text", "--bench text: not a record of ./launch/bench.sh --models (not JSON: Expecting value"),
     ("evaluate --compare text text", "--compare text: not a file of evaluate --json"),
     ("evaluate --arms.rate_hz 100", "--arms.rate_hz 100: must be 200 on the virtual clock; leave it out"),
     ("weights --checkpoint damaged", "--checkpoint: checkpoint damaged: config.json cannot be read (name is missing"),

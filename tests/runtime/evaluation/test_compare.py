@@ -107,9 +107,9 @@ def test_files_that_do_not_fit_are_one_line(tmp_path: Path) -> None:
         write(tmp_path / "later.json", {"cup": "10"}, first_seed=KEPT_FROM + 2): "no scene in common",
         write(tmp_path / "task.json", {"apple": "10"}): "no scene in common",
         sweep: "is a record of a sweep; give a file of evaluate --json",
-        broken: r"not a file of evaluate --json \(rows is not what it must be\)",
-        torn: r"not a file of evaluate --json \(JSONDecodeError",
-        write(tmp_path / "odd.json", {"cup": "1x"}): r"\(rows.0.outcomes is not what it must be\)",
+        broken: r"not a file of evaluate --json \(rows \[\]: must be a list of tables\)",
+        torn: r"not a file of evaluate --json \(not JSON: Expecting",
+        write(tmp_path / "odd.json", {"cup": "1x"}): r"""\(rows.outcomes "1x": must be a text of 0 and 1, one for""",
         tmp_path / "nowhere.json": "does not exist; create one with ./launch/evaluate.sh --json FILE",
     }
     for other, said in cases.items():

@@ -21,7 +21,7 @@ class QFormer(Part):
     depth: Depth = 3
     heads: Heads = 8
     positions: Literal["apart", "summed"] = "apart"
-    """How a feature's place is told. apart: frame, row and column have channels of their own. summed: frame and place share
+    """How a feature's place is encoded. apart: frame, row and column have channels of their own. summed: frame and place share
     theirs, so that different places look alike (policies trained before this setting)."""
     scaled: bool = False
     """Tokens less their mean over the training data, divided by their spread there: what tells scenes apart is then as large as

@@ -101,7 +101,7 @@ def model_lines(result: dict[str, Any]) -> list[str]:
     if "both_at_once_1_to_8" in result:
         lines.append("both systems in two processes, ratio 1:8")
         lines += [f"  {figure:<46}{value:>10}" for figure, value in result["both_at_once_1_to_8"].items()]
-    return lines + [f"left out for want of time: {part}" for part in result["left_out"]]
+    return lines + [f"skipped, no time was left: {part}" for part in result["left_out"]]
 
 
 def _write(options: BenchFlags, results: dict[str, Any]) -> None:

@@ -81,7 +81,7 @@ class Safety(Section):
     min_link_height_m: Height = 0.005
     """Lowest height above the table of any other link that moves; fingers have --safety.min_fingertip_m."""
     min_own_distance_m: Clearance = 0.005
-    """Smallest distance between links of the same arm, its base included, that are no neighbours."""
+    """Smallest distance between links of one arm, its base included, that are not joined to each other."""
     max_feedback_age_s: Age = 0.05
     """Oldest joint feedback with which the arms run."""
     max_chunk_age_s: Age = 0.6

@@ -64,8 +64,8 @@ class EvaluateFlags(Flags):
     bench: File | None = None
     """Take both latencies from a record of bench.sh --models --json."""
     swap: Literal["none", "system2"] = "none"
-    """system2: System 1 hears another scene's conditions, of the same task, instruction and time since the start. That scene is
-    played first."""
+    """system2: System 1 is given another scene's conditions, of the same task, instruction and time since the start. That scene
+    is played first."""
     film: int = Field(default=0, ge=0, le=10_000)
     """Film this many episodes of each task, from the first."""
     film_seeds: tuple[Scene, ...] = ()

@@ -19,10 +19,10 @@ _WORDS = {
     "own_error_rad": "error of the chunk with its own tokens",
     "mean_error_rad": "error with the mean of all scenes' tokens",
     "other_error_rad": "error with another scene's tokens",
-    "understood_rad": "own tokens in place of their mean spare",
-    "kept_share": "of a prefix's offset the next target keeps",
+    "understood_rad": "error less with own tokens than with their mean",
+    "kept_share": "share of a prefix's offset in the next target",
 }
-_LABEL, _COLUMN = 46, 22  # letters; chosen: three steps fit 112
+_LABEL, _COLUMN = 50, 22  # letters; chosen: three steps fit 112
 
 
 @dataclass(frozen=True)

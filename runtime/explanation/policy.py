@@ -29,7 +29,8 @@ class ExplainedPolicy:
         where = settings.policy.checkpoint or "untrained policy"
         if not checkpoint.needs.windows or not checkpoint.config.hears_video:
             raise RuntimeFault(
-                f"policy {where}: its chunks follow from no video features; give --policy.checkpoint of one that hears System 2"
+                f"policy {where}: uses no video features, so there is nothing to explain; "
+                "give --policy.checkpoint of one with a System 2"
             )
         self.id, self.needs, self.config = checkpoint.id, checkpoint.needs, checkpoint.config
         self._encode = lru_cache(maxsize=64)(text_encoder(checkpoint))

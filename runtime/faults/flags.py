@@ -20,11 +20,12 @@ class FaultsFlags(Flags):
     repeats: int = Field(default=5, ge=1, le=100)
     """Runs of each robot, every row once in each; median and worst are reported."""
     endurance: float | None = Field(default=None, gt=0, le=10_000)
-    """Instead: run so many minutes with the console open, and measure how memory, descriptors and threads grow."""
+    """Instead of the matrix: run for this many minutes with the console open, and measure how memory, descriptors and threads
+    grow."""
     starts: int | None = Field(default=None, ge=1, le=10_000)
-    """Instead: so many starts and stops; none may leave anything behind."""
+    """Instead of the matrix: start and stop a robot this many times; nothing may be left behind."""
     packets: int | None = Field(default=None, ge=3, le=10**8)
-    """Instead: so many mutated packets into the live sockets; no process may end, and each packet is counted."""
+    """Instead of the matrix: send this many damaged packets to the live sockets; no process may end, and each is counted."""
     sessions: Annotated[Path | None, Says(metavar="DIR")] = None
     """Keep the sessions of the runs in this folder; default: they are removed."""
     json_file: Annotated[Path | None, Says(metavar="FILE", expects="a file")] = Field(

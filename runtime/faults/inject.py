@@ -35,14 +35,14 @@ def inject(robot: LiveRobot, row: Row, dice: random.Random) -> Sample:
 
 def _once(robot: LiveRobot, row: Row, dice: random.Random) -> Sample:
     if not robot.run_again(2 * row.back_s):
-        return _wrong(f"the robot did not run before it: {_reasons(robot)}")
+        return _wrong(f"the robot was not RUNNING before this fault: {_reasons(robot)}")
     try:
         row.fault.prepare(robot)
     except RuntimeFault as error:
         return _wrong(str(error))
     robot.pause(dice.uniform(*_BETWEEN_S))
     if row.running and not _moves(robot, 2 * row.back_s):
-        return _wrong(f"the robot did not run before it: {_reasons(robot)}")
+        return _wrong(f"the robot was not RUNNING before this fault: {_reasons(robot)}")
     lost, restarts, mode = robot.lost, robot.restarts, robot.mode
     robot.events.clear()
     sample = Sample(robot_time_ns(), moving_rad_s=robot.speed_rad_s())

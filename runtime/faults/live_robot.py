@@ -91,7 +91,7 @@ class LiveRobot:
 
     def _last_line(self) -> str:
         lines = self.output.read_text(errors="replace").strip().splitlines()
-        return lines[-1] if lines else "it said nothing"
+        return lines[-1] if lines else "it printed nothing"
 
     @property
     def alive(self) -> bool:

@@ -78,7 +78,7 @@ def _serve(
 
 def _missing() -> Sample:
     now_ns = robot_time_ns()
-    return Sample(now_ns, now_ns, wrong="the run had ended before it; give --sessions DIR and read its logs")
+    return Sample(now_ns, now_ns, wrong="the run had ended before this fault; give --sessions DIR and read its logs")
 
 
 def _find_after(robot: Robot, live: LiveRobot, session: Path, samples: Sequence[Sample], say: Say) -> list[str]:

@@ -127,7 +127,7 @@ def test_a_policy_without_video_is_refused(session: Path, tmp_path: Path) -> Non
     config = whole.config.model_copy(update={"inputs": "no_video"})
     parts = {"slow": whole.slow(), "fast": whole.fast(), "text": whole.instructor()}
     save(tmp_path / "alone", config, whole.statistics, parts)
-    assert "follow from no video features" in refused(session, "--policy.checkpoint", tmp_path / "alone")
+    assert "uses no video features" in refused(session, "--policy.checkpoint", tmp_path / "alone")
 
 
 def test_help_says_how_many_targets_count() -> None:

@@ -69,7 +69,7 @@ def test_a_fault_is_told_by_any_process(build: Build) -> None:
         ({"back_ms": None}, "not RUNNING again in 1 of 2"),
         ({"back_ms": 21_000.0}, "RUNNING again after 21000 ms (limit 20000)"),
         ({"shares": {"acceleration": 1.5}}, "the motors saw 1.50 times the limit of acceleration"),
-        ({"wrong": "the run had ended before it"}, "the run had ended before it"),
+        ({"wrong": "the run had ended before this fault"}, "the run had ended before this fault"),
     ],
 )
 def test_a_figure_that_is_missed_is_one_line(changes: dict[str, Any], line: str) -> None:

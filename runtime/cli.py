@@ -48,6 +48,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "demos": Command("runtime.training.demos", "create demonstrations with scripted experts"),
         "train": Command("runtime.training.command", "train a policy in two stages"),
         "evaluate": Command("runtime.evaluation.command", "measure success rates in simulation, with the ablations"),
+        "serve": Command("runtime.serving.command", "serve a policy to clients of openpi"),
         "influence": Command("runtime.evaluation.influence", "measure what a policy's chunks depend on"),
         "weights": Command("runtime.policy.weights", "fetch published weights"),
         "instruct": Command("runtime.policy.instruct", "encode instructions before a run"),

@@ -1,0 +1,86 @@
+"""The command `serve`: a policy for clients of openpi. Called by runtime/cli.py."""
+
+import asyncio
+import logging
+import signal
+from typing import Any
+
+import uvloop
+
+from runtime.config.loading import settings_of
+from runtime.config.settings import LOOPBACK, Settings
+from runtime.console import access
+from runtime.errors import RuntimeFault, SettingsError
+from runtime.host.shutdown import Ending
+from runtime.host.terminal import say
+from runtime.serving.flags import SERVE, ServeFlags
+from runtime.systems.virtual_clock import Policy, open_policy
+
+_POLL_S = 0.1  # between two looks whether to end; chosen
+
+
+def main(arguments: list[str]) -> int:
+    """Serve the policy of the line until Ctrl-C or SIGTERM. Called by runtime/cli.py; returns 0."""
+    options, given = SERVE.read(arguments)
+    try:
+        access.check(options)
+    except SettingsError as error:
+        raise SettingsError(str(error).replace("--console.", "--")) from None
+    logging.basicConfig(level=logging.INFO, format="%(message)s")
+    ending = Ending()
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, ending.ask)
+    settings = settings_of(given | {"ratio": options.every})
+    say("video2act: loading the policy")
+    policy = open_policy(settings)
+    from runtime.serving.served_policy import ServedPolicy
+    from runtime.serving.server import PolicyServer, serve
+
+    server = PolicyServer(ServedPolicy(settings, policy), metadata(settings, policy), access.token(options))
+
+    async def ended() -> None:
+        while not ending.asked:
+            await asyncio.sleep(_POLL_S)
+
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        try:
+            runner.run(
+                serve(
+                    server,
+                    options.host,
+                    options.port,
+                    access.encryption(options),
+                    lambda p: _ready(options, p),
+                    ended(),
+                )
+            )
+        except OSError as error:
+            raise RuntimeFault(
+                f"--port {options.port}: {error.strerror or error}; give another, or 0 for any free one"
+            ) from None
+    return 0
+
+
+def metadata(settings: Settings, policy: Policy) -> dict[str, Any]:
+    """What a client is told first: what the policy is, what it needs, and what comes out."""
+    needs = policy.fast.needs
+    return {
+        "policy": settings.policy.checkpoint.name
+        if settings.policy.checkpoint
+        else f"{settings.policy.size}, untrained",
+        "checkpoint": policy.checkpoint_id,
+        "cameras": list(needs.cameras),
+        "state": needs.state_layout,
+        "action_horizon": needs.targets,
+        "dt_s": needs.dt_s,
+        "system2_every": settings.ratio,
+        "takes": ["prefix"],
+    }
+
+
+def _ready(options: ServeFlags, port: int) -> None:
+    host = f"[{options.host}]" if ":" in options.host else options.host
+    scheme = "wss" if options.certificate else "ws"
+    say(
+        f"video2act: serving at {scheme}://{host}:{port}{'' if options.host in LOOPBACK else ', to whoever has the token'}"
+    )

@@ -5,7 +5,7 @@
 # version is pinned in requirements.lock.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
-extras=(robot dev ray lora mutation)
+extras=(robot dev ray lora gymnasium mutation)
 compile() {  # FILE ARGUMENTS...
     local file=$1
     shift

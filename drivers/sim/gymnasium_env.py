@@ -5,7 +5,7 @@ Targets go to the motors as they are, 30 a second: there is no safety layer here
 behind all of that `video2act evaluate` measures.
 """
 
-from typing import Any, ClassVar
+from typing import Any
 
 import gymnasium
 import numpy as np
@@ -49,7 +49,7 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
     video2act evaluates on. Without a seed a scene below them is drawn.
     """
 
-    metadata: ClassVar[dict[str, Any]] = {"render_modes": ["rgb_array"], "render_fps": DEMONSTRATION_HZ}
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": DEMONSTRATION_HZ}  # noqa: RUF012  # as gymnasium's
 
     def __init__(
         self,
@@ -79,7 +79,8 @@ class TabletopEnv(gymnasium.Env[Observation, NDArray[np.float32]]):
         if render_mode not in (None, *self.metadata["render_modes"]):
             raise DriverError(f"render_mode {render_mode!r}: must be rgb_array or None")
         self.render_mode = render_mode
-        self._name, self._shift, self._randomise = task, shift, randomise
+        self._name, self._randomise = task, randomise
+        self._shift: Shift = shift
         self._rollout = Rollout(make_task(task), width_px, height_px)
         picture = spaces.Box(0, 255, (height_px, width_px, 3), np.uint8)
         joints = spaces.Box(_LOW - _BEYOND, _HIGH + _BEYOND, (_JOINTS,), np.float32)

@@ -10,6 +10,17 @@ from runtime.config.command_line import CommandLine, Flags
 from runtime.config.output_paths import check_json
 
 _KINDS = ("models", "fuzz", "console", "links", "budget", "shapes")
+_OF_MODELS = (
+    "suggest", "size", "device", "count", "dtype", "storage", "numerics", "modulation", "compile", "threads",
+)  # fmt: skip
+# By flag, the kinds of bench that it goes with.
+_WITH: dict[str, tuple[str, ...]] = dict.fromkeys(_OF_MODELS, ("models",)) | {
+    "poses": ("shapes",),
+    "seconds": ("console", "links", "budget"),
+    "chunks": ("fuzz",),
+    "seed": ("fuzz", "shapes"),
+    "workers": ("fuzz",),
+}
 
 
 class BenchFlags(Flags):
@@ -67,9 +78,10 @@ class BenchFlags(Flags):
     @model_validator(mode="after")
     def _check(self) -> Self:
         self.check_one_of(_KINDS)
-        for name in ("suggest", "count"):
-            if getattr(self, name) and not self.models:
-                raise ValueError(f"--{name}: needs --models; give it, or leave --{name} out")
+        for name in sorted(self.model_fields_set & set(_WITH)):
+            if not any(getattr(self, kind) for kind in _WITH[name]):
+                kinds = " or ".join(f"--{kind}" for kind in _WITH[name])
+                raise ValueError(f"--{name}: needs {kinds}; give it, or leave --{name} out")
         return self
 
 

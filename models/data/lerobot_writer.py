@@ -13,8 +13,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import simplejpeg
-from numpy.typing import NDArray
 
+from models.data.column_statistics import ColourStatistics, NumberStatistics
 from models.data.demonstration_files import INFO
 from models.data.episode import DEMONSTRATION_HZ, JOINTS, Episode
 from models.data.hdf5 import NAMES
@@ -65,8 +65,8 @@ class _Writer:
         self._frames = self._file = 0
         self._table: pq.ParquetWriter | None = None
         self._bytes = 0
-        self._moments = {name: _Moments() for name in NUMBERS}
-        self._colours = {name: _Moments() for name in NAMES.values()}
+        self._numbers = {name: NumberStatistics() for name in NUMBERS}
+        self._colours = {name: ColourStatistics() for name in NAMES.values()}
         self._sizes: dict[str, tuple[int, int]] = {}
 
     def add(self, episode: Episode) -> None:
@@ -112,8 +112,8 @@ class _Writer:
         pq.write_table(_episodes_table(self.rows), episodes)
         pq.write_table(_tasks_table(self._tasks), self._folder / "meta" / "tasks.parquet")
         (self._folder / INFO).write_text(json.dumps(self._info(), indent=1))
-        statistics = {name: moments.summary(()) for name, moments in self._moments.items()}
-        colours = {f"observation.images.{name}": m.summary((3, 1, 1)) for name, m in self._colours.items()}
+        statistics = {name: one.summary(()) for name, one in self._numbers.items()}
+        colours = {f"observation.images.{name}": one.summary((3, 1, 1)) for name, one in self._colours.items()}
         (self._folder / "meta" / "stats.json").write_text(json.dumps(statistics | colours, indent=1))
 
     def _table_of(self, episode: Episode) -> pa.Table:
@@ -134,7 +134,7 @@ class _Writer:
 
     def _measure(self, episode: Episode) -> None:
         for name, field in NUMBERS.items():
-            self._moments[name].add(getattr(episode, field))
+            self._numbers[name].add(getattr(episode, field))
         for camera, name in NAMES.items():
             for jpeg in episode.jpegs[camera][::_STATISTICS_EVERY]:
                 try:
@@ -142,7 +142,7 @@ class _Writer:
                 except ValueError as error:
                     raise ModelError(f"an image of {camera} is damaged ({error}); leave its episode out") from None
                 self._sizes[name] = picture.shape[:2]
-                self._colours[name].add(picture.reshape(-1, 3) / 255.0)
+                self._colours[name].add(picture.reshape(-1, 3))
 
     def _info(self) -> dict[str, Any]:
         """The content of `meta/info.json`: LeRobot's version, counts, paths, and shape and dtype of every feature."""
@@ -168,33 +168,6 @@ class _Writer:
             "data_path": "data/chunk-{chunk_index:03d}/file-{file_index:03d}.parquet",
             "video_path": None,
             "features": features,
-        }
-
-
-class _Moments:
-    """Least, greatest, mean and standard deviation of each column of rows (n, c) that come in parts; in float64."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        self._low = self._high = self._sum = self._squares = np.zeros(0)
-
-    def add(self, rows: NDArray[Any]) -> None:
-        """Take in rows (n, c), n at least 1; c is the same every time."""
-        values = rows.astype(np.float64)
-        low, high, total, squares = values.min(0), values.max(0), values.sum(0), np.square(values).sum(0)
-        if self._count:
-            low, high = np.minimum(low, self._low), np.maximum(high, self._high)
-            total, squares = total + self._sum, squares + self._squares
-        self._low, self._high, self._sum, self._squares = low, high, total, squares
-        self._count += len(values)
-
-    def summary(self, shape: tuple[int, ...]) -> dict[str, Any]:
-        """The statistics as LeRobot names them, with the count of rows; `shape` is that of each value, () for a plain row."""
-        mean = self._sum / self._count
-        spread = np.sqrt(np.maximum(self._squares / self._count - mean**2, 0))
-        values = {"min": self._low, "max": self._high, "mean": mean, "std": spread}
-        return {name: (v.reshape(shape) if shape else v).tolist() for name, v in values.items()} | {
-            "count": [self._count]
         }
 
 

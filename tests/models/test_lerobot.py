@@ -62,6 +62,9 @@ def test_statistics_are_those_of_the_frames(folder: Path) -> None:
     np.testing.assert_allclose(stats["observation.state"]["mean"], everything.mean(0), atol=1e-5)
     np.testing.assert_allclose(stats["observation.state"]["std"], everything.std(0), atol=1e-5)
     assert np.shape(stats["observation.images.cam_high"]["mean"]) == (3, 1, 1)
+    for name, share in (("q01", 0.01), ("q50", 0.5), ("q99", 0.99)):
+        np.testing.assert_allclose(stats["observation.state"][name], np.quantile(everything, share, 0), atol=1e-6)
+        assert np.shape(stats["observation.images.cam_high"][name]) == (3, 1, 1)
 
 
 def test_frames_are_numbered_through(folder: Path) -> None:

@@ -4,7 +4,7 @@ Called by models/data/demonstrations.py, `demos.sh` and the export of sessions.
 `/observations/{qpos,qvel,effort}` and `/action` (T, 14); `/observations/images/{cam_high,cam_left_wrist,cam_right_wrist}` as
 pictures (T, H, W, 3) uint8 or as JPEG, padded to one length; attributes `sim` and `compress`. RoboTwin's files have neither
 velocities nor efforts, their grippers are told as shares of their stroke, and their JPEGs have red and blue swapped: OpenCV
-was given RGB and took it for BGR. Instructions: an attribute of ours, or `instructions.json` beside the file. Ours may also say
+was given RGB and took it for BGR. Instructions: instructions.py. Ours may also say
 how a drawn scene looked (`world`), that an episode shows no task being done (`kind`), whether it was done (`success`), and what
 was commanded after an episode that was cut (`/action_ahead`).
 """
@@ -21,7 +21,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from models.data import foreign_files, hdf5_arrays
+from models.data import foreign_files, hdf5_arrays, instructions
 from models.data.episode import DATASET_JPEG_QUALITY, EXPERT, GRIPPERS, JOINTS, Episode, check, task_name
 from models.data.foreign_files import REMOVE
 from models.errors import ModelError
@@ -67,7 +67,7 @@ def about(path: Path) -> tuple[str, tuple[str, ...], int, str, bool | None]:
     """Task, wordings, number of steps, kind and success, without reading pictures. Raises ModelError as `read` does."""
     with _opened(path) as file:
         steps = len(_array(file, "observations/qpos", path))
-        return _task(file, path), _instructions(file, path), steps, _text(file, "kind", EXPERT), _success(file)
+        return _task(file, path), instructions.of_file(file, path), steps, _text(file, "kind", EXPERT), _success(file)
 
 
 def world(path: Path) -> str:
@@ -123,7 +123,7 @@ def _episode(file: h5py.File, path: Path) -> Episode:
         effort=still if effort is None else effort,
         leader=leader,
         jpegs=pictures,
-        instructions=_instructions(file, path),
+        instructions=instructions.of_file(file, path),
         task=_task(file, path),
         seed=int(cast(Any, file.attrs.get("seed", -1))),
         world=_text(file, "world", ""),
@@ -159,21 +159,6 @@ def _optional(file: h5py.File, name: str, path: Path) -> NDArray[np.float32] | N
     if values.ndim != 2 or values.shape[1] != JOINTS:
         raise ModelError(f"{path}: /{name}: expected shape (steps, {JOINTS}), got {values.shape}")
     return values
-
-
-def _instructions(file: h5py.File, path: Path) -> tuple[str, ...]:
-    beside = path.with_name("instructions.json")
-    try:
-        found = json.loads(
-            str(file.attrs["instructions"]) if "instructions" in file.attrs else foreign_files.text(beside)
-        )
-    except OSError:
-        return ()
-    except (ValueError, RecursionError) as error:
-        raise ModelError(f"{path}: its instructions are not JSON ({error}); write a list of texts") from None
-    if not isinstance(found, list) or not all(isinstance(text, str) for text in cast(list[Any], found)):
-        raise ModelError(f"{path}: its instructions must be a JSON list of texts")
-    return tuple(cast(list[str], found))
 
 
 def _jpegs(stored: Sequence[Any], swapped: bool) -> list[bytes]:

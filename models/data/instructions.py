@@ -1,9 +1,9 @@
 """Where an HDF5 demonstration says what is done in it: within the file, or in a JSON file beside it. Called by hdf5.py.
 
 The first of these that is there: our attribute `instructions`; the files `instructions.json`, RDT's
-`expanded_instruction_gpt-4-turbo.json` and RoboTwin's `../instructions/EPISODE.json`; a dataset `/instructions` or `/instruction`.
-It is a list of texts, or a map of them by the names that RoboTwin and RDT use. What RoboTwin keeps for evaluation (`unseen`) is
-left out.
+`expanded_instruction_gpt-4-turbo.json` and RoboTwin's `../instructions/EPISODE.json`; a dataset `/instructions` or
+`/instruction`. It is a list of texts, or a map of them by the names that RoboTwin and RDT use. What RoboTwin keeps for evaluation
+(`unseen`) is left out.
 """
 
 import json

@@ -2,8 +2,8 @@
 
 The first of these that is there: our attribute `instructions`; the files `instructions.json`, RDT's
 `expanded_instruction_gpt-4-turbo.json` and RoboTwin's `../instructions/EPISODE.json`; a dataset `/instructions` or
-`/instruction`. It is a list of texts, or a map of them by the names that RoboTwin and RDT use. What RoboTwin keeps for evaluation
-(`unseen`) is left out.
+`/instruction`. It is a list of texts, or a map of them by the names that RoboTwin and RDT use. What RoboTwin keeps for
+evaluation (`unseen`) is left out.
 """
 
 import json

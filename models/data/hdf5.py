@@ -1,12 +1,11 @@
-"""Demonstrations in the ALOHA / Cobot Magic layout of HDF5, as the robot's recorder, RoboTwin's converter and we write them.
+"""Demonstrations in files of HDF5, as the robot's recorder, RoboTwin, Agilex's data_tools and we write them.
 
-Called by models/data/demonstrations.py, `demos.sh` and the export of sessions.
-`/observations/{qpos,qvel,effort}` and `/action` (T, 14); `/observations/images/{cam_high,cam_left_wrist,cam_right_wrist}` as
-pictures (T, H, W, 3) uint8 or as JPEG, padded to one length; attributes `sim` and `compress`. RoboTwin's files have neither
-velocities nor efforts, their grippers are told as shares of their stroke, and their JPEGs have red and blue swapped: OpenCV
-was given RGB and took it for BGR. Instructions: instructions.py. Ours may also say
-how a drawn scene looked (`world`), that an episode shows no task being done (`kind`), whether it was done (`success`), and what
-was commanded after an episode that was cut (`/action_ahead`).
+Called by models/data/demonstrations.py, `demos.sh` and the export of sessions. Which layouts there are says hdf5_layouts.py. We
+write ALOHA's: `/observations/{qpos,qvel,effort}` and `/action` (T, 14); pictures as JPEG, padded to one length, in
+`/observations/images/{cam_high,cam_left_wrist,cam_right_wrist}`; attributes `sim` and `compress`. RoboTwin's grippers are told as
+shares of their stroke, and its JPEGs have red and blue swapped: OpenCV was given RGB and took it for BGR. Ours may also say how a
+drawn scene looked (`world`), that an episode shows no task being done (`kind`), whether it was done (`success`), and what was
+commanded after an episode that was cut (`/action_ahead`).
 """
 
 import json
@@ -21,12 +20,14 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 
-from models.data import foreign_files, hdf5_arrays, instructions
+from models.config.policy import CAMERAS
+from models.data import foreign_files, hdf5_arrays, hdf5_layouts, instructions
 from models.data.episode import DATASET_JPEG_QUALITY, EXPERT, GRIPPERS, JOINTS, Episode, check, task_name
 from models.data.foreign_files import REMOVE
+from models.data.hdf5_layouts import Layout, layout_of
 from models.errors import ModelError
 
-NAMES = {"head": "cam_high", "left_wrist": "cam_left_wrist", "right_wrist": "cam_right_wrist"}
+NAMES = hdf5_layouts.ALOHA_NAMES
 ROBOTWIN_STROKE_M = 0.08  # what their gripper's 1 is taken to mean: our own opening; deploy/robotwin says the same
 _UNREADABLE = (OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError, AttributeError)
 """What h5py, NumPy and simplejpeg raise for a file that is damaged or of another kind (RecursionError is a RuntimeError)."""
@@ -66,8 +67,15 @@ def read(path: Path) -> Episode:
 def about(path: Path) -> tuple[str, tuple[str, ...], int, str, bool | None]:
     """Task, wordings, number of steps, kind and success, without reading pictures. Raises ModelError as `read` does."""
     with _opened(path) as file:
-        steps = len(_array(file, "observations/qpos", path))
-        return _task(file, path), instructions.of_file(file, path), steps, _text(file, "kind", EXPERT), _success(file)
+        layout = layout_of(file, path)
+        steps = len(hdf5_layouts.joints(file, layout.q, path))
+        return (
+            _task(file, layout, path),
+            instructions.of_file(file, path),
+            steps,
+            _text(file, "kind", EXPERT),
+            _success(file),
+        )
 
 
 def world(path: Path) -> str:
@@ -98,39 +106,50 @@ def _opened(path: Path) -> Generator[h5py.File]:
         raise ModelError(f"{path}: cannot be read ({' '.join(str(error).split()[:12])}); {REMOVE}") from None
 
 
-def _task(file: h5py.File, path: Path) -> str:
-    return task_name(str(file.attrs.get("task", path.parent.name)), str(path))
+def _task(file: h5py.File, layout: Layout, path: Path) -> str:
+    above = path.resolve().parents[layout.task_above] if layout.task_above else path.parent
+    return task_name(str(file.attrs.get("task", above.name)), str(path))
 
 
 def _episode(file: h5py.File, path: Path) -> Episode:
-    q, leader = _array(file, "observations/qpos", path), _array(file, "action", path)
-    shares = max(values[:, GRIPPERS].max(initial=0) for values in (q, leader)) > _WIDEST_M
-    ahead = _optional(file, "action_ahead", path)
+    layout = layout_of(file, path)
+    q = hdf5_layouts.joints(file, layout.q, path)
+    leader = hdf5_layouts.joints(file, layout.leader, path) if layout.leader else np.concatenate([q[1:], q[-1:]])
     dq, effort = (_optional(file, f"observations/{name}", path) for name in ("qvel", "effort"))
-    robotwins = dq is None and bool(shares)
-    if robotwins:
+    shares = layout.grippers == "shares"
+    if layout.grippers == "either":  # RoboTwin's converter to this layout writes no velocities
+        shares = dq is None and max(values[:, GRIPPERS].max(initial=0) for values in (q, leader)) > _WIDEST_M
+    if shares:
         for values in (q, leader):
             values[:, GRIPPERS] *= ROBOTWIN_STROKE_M
-    still = np.zeros_like(q)
-    pictures: dict[str, list[bytes]] = {}
-    for camera, name in NAMES.items():
-        stored = hdf5_arrays.find(file, f"observations/images/{name}", path)
-        if stored is not None:
-            pictures[camera] = _jpegs(hdf5_arrays.rows(stored, path), swapped=robotwins)
+    swapped = layout.swapped == "always" or (layout.swapped == "with shares" and shares)
+    still, ahead = np.zeros_like(q), _optional(file, "action_ahead", path)
     return Episode(
         q=q,
         dq=still if dq is None else dq,
         effort=still if effort is None else effort,
         leader=leader,
-        jpegs=pictures,
+        jpegs=_pictures(file, layout, swapped, path),
         instructions=instructions.of_file(file, path),
-        task=_task(file, path),
+        task=_task(file, layout, path),
         seed=int(cast(Any, file.attrs.get("seed", -1))),
         world=_text(file, "world", ""),
         kind=_text(file, "kind", EXPERT),
         success=_success(file),
         ahead=leader[:0] if ahead is None else ahead,
     )
+
+
+def _pictures(file: h5py.File, layout: Layout, swapped: bool, path: Path) -> dict[str, list[bytes]]:
+    """JPEGs by camera, of those that there are."""
+    found: dict[str, list[bytes]] = {}
+    for camera, name in zip(CAMERAS, layout.pictures, strict=True):
+        stored = hdf5_arrays.find(file, name, path)
+        if stored is not None:
+            rows = hdf5_arrays.rows(stored, path)
+            shown = [hdf5_layouts.picture_file(bytes(row), path) for row in rows] if layout.files else rows
+            found[camera] = _jpegs(shown, swapped)
+    return found
 
 
 def _success(file: h5py.File) -> bool | None:
@@ -141,13 +160,6 @@ def _success(file: h5py.File) -> bool | None:
 
 def _text(file: h5py.File, name: str, usual: str) -> str:
     return str(file.attrs.get(name, usual))
-
-
-def _array(file: h5py.File, name: str, path: Path) -> NDArray[np.float32]:
-    values = _optional(file, name, path)
-    if values is None:
-        raise ModelError(f"{path}: /{name} is missing; convert it to the ALOHA layout (README.md)")
-    return values
 
 
 def _optional(file: h5py.File, name: str, path: Path) -> NDArray[np.float32] | None:

@@ -1,11 +1,11 @@
 """Demonstrations in files of HDF5, as the robot's recorder, RoboTwin, Agilex's data_tools and we write them.
 
-Called by models/data/demonstrations.py, `demos.sh` and the export of sessions. Which layouts there are says hdf5_layouts.py. We
-write ALOHA's: `/observations/{qpos,qvel,effort}` and `/action` (T, 14); pictures as JPEG, padded to one length, in
-`/observations/images/{cam_high,cam_left_wrist,cam_right_wrist}`; attributes `sim` and `compress`. RoboTwin's grippers are told as
-shares of their stroke, and its JPEGs have red and blue swapped: OpenCV was given RGB and took it for BGR. Ours may also say how a
-drawn scene looked (`world`), that an episode shows no task being done (`kind`), whether it was done (`success`), and what was
-commanded after an episode that was cut (`/action_ahead`).
+Called by models/data/demonstrations.py, `demos.sh` and the export of sessions. Which layouts there are says hdf5_layouts.py.
+We write ALOHA's: `/observations/{qpos,qvel,effort}` and `/action` (T, 14); pictures as JPEG, padded to one length, in
+`/observations/images/{cam_high,cam_left_wrist,cam_right_wrist}`; attributes `sim` and `compress`. RoboTwin's grippers are
+told as shares of their stroke, and its JPEGs have red and blue swapped: OpenCV was given RGB and took it for BGR. Ours may
+also say how a drawn scene looked (`world`), that an episode shows no task being done (`kind`), whether it was done
+(`success`), and what was commanded after an episode that was cut (`/action_ahead`).
 """
 
 import json

@@ -22,7 +22,9 @@ Q = (np.linspace(0, 1, STEPS)[:, None] * np.linspace(-0.5, 0.5, 14)).astype(np.f
 Q[:, GRIPPERS] = 0.04
 TARGETS = Q + np.float32(0.01)
 SHARES = np.where(np.isin(np.arange(14), GRIPPERS), 1 / hdf5.ROBOTWIN_STROKE_M, 1.0).astype(np.float32)
-COLOURS = dict(zip(CAMERAS, ((200, 30, 60), (60, 200, 30), (30, 60, 200)), strict=True))
+COLOURS: dict[str, tuple[int, int, int]] = dict(
+    zip(CAMERAS, ((200, 30, 60), (60, 200, 30), (30, 60, 200)), strict=True)
+)
 
 
 def jpegs(camera: str, channels: Literal["RGB", "BGR"]) -> Any:

@@ -12,6 +12,7 @@ from drivers.arm import ARM_JOINTS, MotorCommand
 from drivers.cobot_magic import SIDES, ready_pose
 from drivers.sim import scene, strays
 from drivers.sim.engine import mujoco
+from drivers.sim.fixed_start import FixedStart
 from drivers.sim.tasks.task import Task
 
 FINGERS = ("finger_a", "finger_b")
@@ -35,8 +36,8 @@ class Physics:
         """The names of all objects that move freely, the strays among them."""
         return strays.free_objects(self.model)
 
-    def reset(self, seed: int) -> None:
-        """Arms to the ready pose, objects strewn from the seed, time to zero."""
+    def reset(self, seed: int, fixed: FixedStart | None = None) -> None:
+        """Arms to the ready pose, objects strewn from the seed, but for one whose start is fixed; time to zero."""
         mujoco.mj_resetData(self.model, self.data)
         rest = ready_pose().reshape(2, ARM_JOINTS)
         for side in range(2):
@@ -44,6 +45,8 @@ class Physics:
             self.switch_motors(side, "enable")
             self.command(side, rest[side])
         self.task.place_objects(self.model, self.data, np.random.default_rng(seed))
+        if fixed is not None:
+            fixed.put(self.task, self.model, self.data)
         strays.strew(self.model, self.data, self.task.goals_m, np.random.default_rng([seed, *b"strays"]))
         mujoco.mj_forward(self.model, self.data)
 

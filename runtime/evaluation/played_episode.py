@@ -79,6 +79,8 @@ class Outcome:
     failure: str = ""  # its class (drivers/sim/failures.py); empty: none, or nothing was recorded
     limited_share: float = 0.0  # of the ticks while running
     film: list[bytes] = field(default_factory=list)  # head pictures as JPEG, if asked for
+    hands_m: NDArray[np.float64] | None = field(default=None, compare=False)
+    """(T, 2, 3) grasp points of the left and the right hand in the world, DEMONSTRATION_HZ; None: not asked for."""
 
 
 class PlayedEpisode:

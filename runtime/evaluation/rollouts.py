@@ -13,6 +13,7 @@ from drivers.sim import experts
 from drivers.sim.episode_recorder import EpisodeRecorder
 from drivers.sim.experts.script import Unreachable
 from drivers.sim.failures import classify
+from drivers.sim.fixed_start import FixedStart
 from drivers.sim.physics import Physics
 from drivers.sim.rates import DEMONSTRATION_HZ
 from drivers.sim.rollout import follow
@@ -35,6 +36,7 @@ class Job:
     expert: bool = False
     film_every: int = 0
     swap: bool = False  # whether System 2's conditions are another scene's
+    fixed: FixedStart | None = None  # an object whose start stays; the outcomes then have the hands' paths
     name: str = ""  # whatever the asker sorts results by
 
 
@@ -64,7 +66,7 @@ def play(job: Job) -> Result:
     played: list[Episode] = []
     for seed in job.seeds:
         begun_s = time.perf_counter()
-        outcome = _expert(settings, seed) if job.expert else _rollout(job, settings, seed)
+        outcome = _expert(settings, seed, job.fixed) if job.expert else _rollout(job, settings, seed)
         played.append(Episode(seed, outcome, time.perf_counter() - begun_s))
     name = "expert" if job.expert else _policy(_policy_key(settings)).checkpoint_id
     return Result(job, settings.task, name, tuple(played))
@@ -74,7 +76,7 @@ def _rollout(job: Job, settings: Settings, seed: int) -> Outcome:
     """Play one scene; every episode is given another of the wordings that hold in it."""
     wordings = shifted_task(settings.task, settings.shift, seed).wordings
     text = settings.instruction or wordings[seed % len(wordings)]
-    return _world(job.settings, job.latencies).run(seed, text, job.film_every, swap=job.swap)
+    return _world(job.settings, job.latencies).run(seed, text, job.film_every, swap=job.swap, fixed=job.fixed)
 
 
 @lru_cache(maxsize=1)
@@ -95,10 +97,10 @@ def _policy(settings: str) -> Policy:
     return open_policy(settings_from_json(settings))
 
 
-def _expert(settings: Settings, seed: int) -> Outcome:
+def _expert(settings: Settings, seed: int, fixed: FixedStart | None) -> Outcome:
     """Play the scripted expert on the same scene, without safety layer or latencies: what the task allows at best."""
     physics = Physics(shifted_task(settings.task, settings.shift, seed))
-    physics.reset(seed)
+    physics.reset(seed, fixed)
     recorder = EpisodeRecorder(physics)
     recorder.note()
     try:
@@ -111,5 +113,6 @@ def _expert(settings: Settings, seed: int) -> Outcome:
         recorder.note()
         before = np.asarray(target, np.float64)
         if physics.success():
-            return Outcome(success=True, seconds=(step + 1) / DEMONSTRATION_HZ)
+            hands_m = None if fixed is None else recorder.trace().hands_m
+            return Outcome(success=True, seconds=(step + 1) / DEMONSTRATION_HZ, hands_m=hands_m)
     return Outcome(seconds=len(targets) / DEMONSTRATION_HZ, failure=classify(recorder.trace()))

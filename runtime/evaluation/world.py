@@ -12,6 +12,7 @@ from drivers.cobot_magic import CAMERAS
 from drivers.sim.camera_renderer import Eye
 from drivers.sim.episode_recorder import EpisodeRecorder
 from drivers.sim.failures import classify
+from drivers.sim.fixed_start import FixedStart
 from drivers.sim.physics import Physics
 from drivers.sim.rates import DEMONSTRATION_HZ
 from drivers.sim.tasks import shifted_task
@@ -36,8 +37,9 @@ class World:
         }
 
     def run(
-        self, seed: int, text: str, film_every: int = 0, limit_s: float | None = None, swap: bool = False
-    ) -> Outcome:
+        self, seed: int, text: str, film_every: int = 0, limit_s: float | None = None, swap: bool = False,
+        fixed: FixedStart | None = None,
+    ) -> Outcome:  # fmt: skip
         """Play one episode.
 
         Args:
@@ -46,16 +48,19 @@ class World:
             film_every: Keep every so many-th picture of the head camera; 0: none.
             limit_s: Longest time from the first RUNNING; None: the task's own.
             swap: Put in System 2's conditions of the partner's scene, which is played first.
+            fixed: An object whose start stays; the outcome then has the hands' paths.
         """
         limit_s = self._task.step_limit / DEMONSTRATION_HZ if limit_s is None else limit_s
         swapped = Conditions()
         if swap:
-            self._play(partner_of(seed), text, 0, limit_s, made := Conditions())
+            self._play(partner_of(seed), text, 0, limit_s, made := Conditions(), fixed)
             swapped = Conditions(given=made.own)
-        return self._play(seed, text, film_every, limit_s, swapped)
+        return self._play(seed, text, film_every, limit_s, swapped, fixed)
 
-    def _play(self, seed: int, text: str, film_every: int, limit_s: float, conditions: Conditions) -> Outcome:
-        self._set(seed)
+    def _play(
+        self, seed: int, text: str, film_every: int, limit_s: float, conditions: Conditions, fixed: FixedStart | None
+    ) -> Outcome:
+        self._set(seed, fixed)
         for place, eye in enumerate(self._eyes.values()):
             eye.restart(seed * len(self._eyes) + place)
         recorder = EpisodeRecorder(self._physics)
@@ -63,17 +68,19 @@ class World:
             self._settings, self._policy, self._latencies, self._physics, self._eyes, text, seed, limit_s, film_every,
             conditions, recorder.note,
         )  # fmt: skip
-        outcome.failure = "" if outcome.success else classify(recorder.trace())
+        trace = recorder.trace()
+        outcome.failure = "" if outcome.success else classify(trace)
+        outcome.hands_m = None if fixed is None else trace.hands_m
         return outcome
 
-    def _set(self, seed: int) -> None:
+    def _set(self, seed: int, fixed: FixedStart | None) -> None:
         """Make the scene of a seed ready; under a shift of the scene each one is another world."""
         task = shifted_task(self._settings.task, self._settings.shift, seed)
         if task.appearance != self._task.appearance:
             self._task, self._physics = task, Physics(task)
             for eye in self._eyes.values():
                 eye.show(task)
-        self._physics.reset(seed)
+        self._physics.reset(seed, fixed)
 
     def close(self) -> None:
         """Close the renderers of all cameras; the world cannot be used afterwards."""

@@ -63,7 +63,7 @@ def test_an_episode_with_swapped_conditions_is_played_on_its_own_scene(
     scenes: list[int] = []
     world = World(load_settings([*tiny_checkpoint.flags(), "--task", "pick_apple_messy"]), policy, Latencies())
     reset = world._physics.reset  # pyright: ignore[reportPrivateUsage]
-    monkeypatch.setattr(world._physics, "reset", lambda seed: (scenes.append(seed), reset(seed)))  # pyright: ignore[reportPrivateUsage]
+    monkeypatch.setattr(world._physics, "reset", lambda seed, fixed: (scenes.append(seed), reset(seed, fixed)))  # pyright: ignore[reportPrivateUsage]
     plain = world.run(KEPT_FROM, "pick the apple", limit_s=0.8)
     swapped = world.run(KEPT_FROM, "pick the apple", limit_s=0.8, swap=True)
     world.close()

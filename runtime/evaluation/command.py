@@ -7,23 +7,24 @@ figures again on one machine and build.
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from drivers.sim.fixed_start import FixedStart
 from drivers.sim.shift_suites import SUITES
 from runtime.config.loading import public_settings_json, settings_of, settings_to_json
 from runtime.config.output_paths import make_folder
 from runtime.config.policy import policy_id
 from runtime.config.profile import merge
 from runtime.config.settings import Settings
-from runtime.evaluation import compare, film, results, sweep, table
+from runtime.evaluation import compare, film, hand_paths, results, sweep, table
 from runtime.evaluation.clock_rates import check_rates
 from runtime.evaluation.flags import EVALUATE, EvaluateFlags
 from runtime.evaluation.latencies import Latencies, of_bench
 from runtime.evaluation.rollouts import Episode, Job, play
-from runtime.evaluation.variants import SWEEPS
+from runtime.evaluation.variants import PATHS, SWEEPS
 from runtime.host.machine import describe
 from runtime.host.next_step import say_next
 from runtime.host.processors import usable_processors
@@ -31,7 +32,6 @@ from runtime.host.progress import bar
 from runtime.host.revision import revision
 from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
-from runtime.training.flags import tasks
 
 _AT_ONCE = 2  # episodes in a job; chosen: so few that all workers end together
 _FILM_EVERY = 3  # pictures: ten a second, as film.py plays them
@@ -52,7 +52,7 @@ def main(arguments: list[str]) -> int:
         return _compare(options)
     if options.filmed:
         make_folder(options.films, "--films")
-    names = tasks(options.task)
+    names = options.played
     latencies = _latencies(options)
     with WorkerPool("evaluate", options.workers or usable_processors(), options.ray) as pool:
 
@@ -61,9 +61,13 @@ def main(arguments: list[str]) -> int:
             return evaluate(pool, by_task, _latencies(options, more), options, finished)
 
         if options.sweep is not None:
-            sweep.run(options.sweep, options, _Alike(given, names, options, evaluated))
+            alike = _Alike(given, names, options, evaluated, pool)
+            if options.sweep == PATHS:
+                hand_paths.run(options, alike)
+            else:
+                sweep.run(options.sweep, options, alike)
             say(f"video2act: {options.out / options.sweep}.json and .png written")
-            say_next("run another ablation", "evaluate", *_again(arguments, options.sweep))
+            _say_next_after(arguments, options)
             return 0
         settings = _settings(given, (), names[0])
 
@@ -84,9 +88,18 @@ def main(arguments: list[str]) -> int:
     return 0
 
 
+def _say_next_after(arguments: Sequence[str], options: EvaluateFlags) -> None:
+    """What to do after a sweep."""
+    if options.sweep is None or options.sweep == PATHS:
+        words = EVALUATE.tree_words(arguments)
+        say_next("watch a rollout", "robot", *words, "--task", options.played[0])
+    else:
+        say_next("run another ablation", "evaluate", *_again(arguments, options.sweep))
+
+
 def _again(arguments: Sequence[str], done: str) -> list[str]:
     """The line that runs the sweep after this one."""
-    names = list(SWEEPS)
+    names = [name for name in SWEEPS if name != PATHS]  # which has flags of its own
     follows = names[(names.index(done) + 1) % len(names)]
     return [
         follows if before == "--sweep" else f"--sweep={follows}" if word == f"--sweep={done}" else word
@@ -96,12 +109,13 @@ def _again(arguments: Sequence[str], done: str) -> list[str]:
 
 @dataclass(frozen=True)
 class _Alike:
-    """Evaluates a sweep's variants; sweep.Evaluation."""
+    """Evaluates a sweep's variants; sweep.Evaluation and hand_paths.Scenes."""
 
     given: dict[str, Any]
     tasks: Sequence[str]
     options: EvaluateFlags
     evaluated: Callable[[Sequence[str]], tuple[list[table.Row], str]]
+    pool: WorkerPool
 
     def protocol(self, more: Sequence[str]) -> dict[str, Any]:
         settings = _settings(self.given, more, self.tasks[0])
@@ -119,6 +133,13 @@ class _Alike:
 
     def rows(self, more: Sequence[str]) -> list[table.Row]:
         return self.evaluated(more)[0]
+
+    def episodes(self, more: Sequence[str], seeds: Sequence[int], fixed: FixedStart) -> Iterable[Episode]:
+        text = settings_to_json(_settings(self.given, more, self.tasks[0]))
+        swap, latencies = self.options.swap == "system2", _latencies(self.options, more)
+        job = Job(text, latencies, (), self.options.expert, swap=swap, fixed=fixed)
+        jobs = [replace(job, seeds=tuple(part)) for part in _parts(seeds)]
+        return (episode for result in self.pool.results(play, jobs) for episode in result.episodes)
 
 
 def evaluate(
@@ -165,8 +186,12 @@ def _jobs(settings: Settings, latencies: Latencies, options: EvaluateFlags) -> l
     swap = options.swap == "system2"
     filmed = [Job(text, latencies, (seed,), options.expert, _FILM_EVERY, swap) for seed in dict.fromkeys(chosen)]
     rest = [seed for seed in seeds if seed not in chosen]
-    parts = [rest[first : first + _AT_ONCE] for first in range(0, len(rest), _AT_ONCE)]
-    return filmed + [Job(text, latencies, tuple(part), options.expert, swap=swap) for part in parts]
+    return filmed + [Job(text, latencies, tuple(part), options.expert, swap=swap) for part in _parts(rest)]
+
+
+def _parts(seeds: Sequence[int]) -> list[Sequence[int]]:
+    """The seeds of a job each."""
+    return [seeds[first : first + _AT_ONCE] for first in range(0, len(seeds), _AT_ONCE)]
 
 
 def _film_examples(

@@ -25,9 +25,11 @@ File = Annotated[Path, Says(metavar="FILE", expects="a file")]
 Scene = Annotated[int, Field(ge=KEPT_FROM, le=2 * 10**9)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 SweepName = Literal[
-    "ratio", "shift", "blend", "latency", "features", "filter", "depth", "eyes", "inputs", "window"
+    "ratio", "shift", "blend", "latency", "features", "filter", "depth", "eyes", "inputs", "window", "paths"
 ]  # fmt: skip
+PATHS_TASK = "dual_bottles_pick_hard"  # of the paper's Figures 6 and 11
 Latency = Annotated[float, Field(gt=0, le=60)]
+_MOST_SCENES = 200  # of a panel of paths; chosen: 40 successes at a fifth
 
 
 class EvaluateFlags(Flags):
@@ -42,7 +44,7 @@ class EvaluateFlags(Flags):
     task: Annotated[str, Says(metavar="NAME,...", listed=("all", *TASK_NAMES))] = "all"
     """Tasks, separated by commas, or all."""
     rollouts: int | None = Field(default=None, ge=1, le=10_000)
-    """Rollouts per repeat; default: 50, in a sweep 20."""
+    """Rollouts per repeat; default: 50, in a sweep 20. Paths: the most scenes of a panel; default: 200."""
     repeats: int | None = Field(default=None, ge=1, le=100)
     """Repeats; default: 3, in a sweep 1."""
     seed: int = Field(default=KEPT_FROM, ge=KEPT_FROM, le=10**9)
@@ -92,11 +94,22 @@ class EvaluateFlags(Flags):
     """Sweep: only these variants."""
     processes: int = Field(default=1, ge=1, le=64)
     """Sweep: training processes."""
+    successes: int = Field(default=40, ge=1, le=1000)
+    """Paths: successful rollouts of each panel."""
+    fixed: Literal["both", "green_bottle", "red_bottle"] = "both"
+    """Paths: bottle whose start is fixed; both: one after the other, a row of the plot each."""
+    fixed_scene: Scene | None = None
+    """Paths: scene whose start of that bottle is taken; default: --seed."""
 
     @property
     def of_repeat(self) -> int:
-        """Rollouts of one repeat: as given, else the paper's 50, or 20 in a sweep."""
-        return self.rollouts or (50 if self.sweep is None else 20)
+        """Rollouts of one repeat: as given, else the paper's 50, or 20 in a sweep; the most that a panel of paths takes."""
+        return self.rollouts or (50 if self.sweep is None else _MOST_SCENES if self.sweep == "paths" else 20)
+
+    @property
+    def played(self) -> list[str]:
+        """The tasks that are played."""
+        return [PATHS_TASK] if self.sweep == "paths" else tasks(self.task)
 
     @property
     def times(self) -> int:
@@ -133,7 +146,24 @@ class EvaluateFlags(Flags):
                 )
         if self.sweep is not None and self.json_file is not None:
             raise ValueError(f"--json {self.json_file}: --sweep writes OUT/{self.sweep}.json; leave it out")
+        self._check_paths()
         return self
+
+    def _check_paths(self) -> None:
+        """Raises ValueError for what paths do not take, and for what only they take."""
+        given = self.model_fields_set
+        if self.sweep != "paths":
+            for name in sorted(given & {"successes", "fixed", "fixed_scene"}):
+                raise ValueError(f"--{name.replace('_', '-')}: applies to --sweep paths; leave it out")
+            return
+        if self.task not in ("all", PATHS_TASK):
+            raise ValueError(f"--task {self.task}: --sweep paths plays {PATHS_TASK}; leave it out")
+        for name in sorted(given & {"repeats", "film", "film_seeds", "film_examples"}):
+            raise ValueError(f"--{name.replace('_', '-')}: does not apply to --sweep paths; leave it out")
+        if len(self.train_seeds) > 1:
+            raise ValueError("--train-seeds: --sweep paths draws one training of each variant; give one seed")
+        if "successes" in given and self.successes > self.of_repeat:
+            raise ValueError(f"--successes {self.successes}: must be at most the {self.of_repeat} scenes of --rollouts")
 
 
 class InfluenceFlags(Flags):
@@ -214,12 +244,16 @@ def _check(flags: EvaluateFlags, given: dict[str, Any]) -> None:
     input_paths.check_demonstrations(flags.data, "--data")  # last, for it looks through the folder
 
 
+_RARE = (
+    "films", "film_seeds", "cache", "train_steps", "train_seeds", "variants", "processes", "system1_s", "system2_s",
+    "successes", "fixed", "fixed_scene",
+)  # fmt: skip
 EVALUATE = CommandLine(
     "evaluate",
     EvaluateFlags,
     Settings,
     ("ratio", "policy.checkpoint", "trajectory.blend"),
-    ("films", "film_seeds", "cache", "train_steps", "train_seeds", "variants", "processes", "system1_s", "system2_s"),
+    _RARE,
     profile_values,
     _check,
 )

@@ -20,15 +20,14 @@ from runtime.errors import SettingsError
 from runtime.evaluation import table
 from runtime.evaluation.flags import EvaluateFlags
 from runtime.evaluation.sweep_plot import plot
+from runtime.evaluation.sweep_training import trained, training_of
 from runtime.evaluation.table import Row
-from runtime.evaluation.variants import SWEEPS, Variant, asked
+from runtime.evaluation.variants import PATHS, SWEEPS, asked
 from runtime.host import plain_file
 from runtime.host.machine import describe
 from runtime.host.means import mean_known
-from runtime.host.processors import usable_processors
 from runtime.host.revision import revision
 from runtime.host.terminal import say
-from runtime.training import command as training
 
 _LARGEST_BYTES = 16 << 20  # of a sweep's file; chosen: a record takes some KB
 _SIGNIFICANT, _DPI = 0.05, 120  # the usual level of a test; dots an inch of a plot, chosen
@@ -106,14 +105,14 @@ def run(name: str, options: EvaluateFlags, evaluation: Evaluation) -> list[Resul
     results are those of all seeds together.
     """
     path = options.out / f"{name}.json"
-    earlier = {other: _earlier(options.out / f"{other}.json") for other in SWEEPS}
+    earlier = {other: _earlier(options.out / f"{other}.json") for other in SWEEPS if other != PATHS}
     rest, results = earlier[name], list[Result]()
     found = [one for results_of in earlier.values() for one in results_of.values()]
     make_folder(options.out, "--out")
     for variant, seed in asked(name, options):
-        folder = _trained(name, variant, seed, options)
+        folder = trained(variant, seed, options)
         flags = [*variant.settings, *(() if folder is None else ("--policy.checkpoint", str(folder / "checkpoint")))]
-        protocol = evaluation.protocol(flags) | ({} if folder is None else {"training": _training(folder)})
+        protocol = evaluation.protocol(flags) | ({} if folder is None else {"training": training_of(folder)})
         known = next((one for one in found if one.protocol == protocol), None)
         if known is None:
             result = Result(variant.name, protocol, evaluation.rows(flags), f"{revision()}, {describe()}")
@@ -225,28 +224,6 @@ def by_training(results: Sequence[Result]) -> list[str]:
     seeds = sorted({result.train_seed for result in results if result.train_seed is not None})
     alike = {seed: [result for result in results if result.train_seed == seed] for seed in seeds}
     return [f"seed {seed}: {said}" for seed, own in alike.items() for said in statements(own)]
-
-
-def _trained(name: str, variant: Variant, seed: int | None, options: EvaluateFlags) -> Path | None:
-    """The run of the variant's own policy: begun, resumed, or found to be done with these settings. None: it has none."""
-    if variant.policy is None or seed is None:
-        return None
-    own = variant.name.replace(" ", "-").replace("+", "with") if variant.policy else "unchanged"
-    folder = options.out / "policies" / (f"{own}-seed-{seed}" if seed else own)
-    arguments = ["action", "--seed", str(seed), "--out", str(folder)]
-    arguments += ["--data", str(options.data), "--video", str(options.video)]
-    arguments += ["--cache", str(options.cache or options.out / "cache"), "--steps", str(options.train_steps)]
-    arguments += ["--workers", str(options.workers or usable_processors()), "--processes", str(options.processes)]
-    arguments += [] if options.ray is None else ["--ray", options.ray]
-    training.train([*arguments, *variant.policy])
-    return folder
-
-
-def _training(folder: Path) -> dict[str, Any]:
-    """How a policy was trained, to be recorded beside its figures."""
-    settings = json.loads((folder / "run.json").read_text())["settings"]
-    reported = {name: settings[name] for name in ("demonstrations", "video_id", "processes", "seed")}
-    return reported | {"steps": settings["schedule"]["steps"], "samples": settings["cloning"]["samples"]}
 
 
 def _record(results: Sequence[Result]) -> list[dict[str, Any]]:

@@ -1,7 +1,7 @@
 """What each of the paper's ablations compares: flags of the run, or of the training of a policy each. Used by sweep.
 
 Those of the run (ratio, shift, blend, latency) evaluate one policy; those of the policy (features, inputs, window, filter,
-depth, eyes) first train a policy each.
+depth, eyes, paths) first train a policy each. paths also takes one that is given.
 """
 
 from dataclasses import dataclass
@@ -44,7 +44,11 @@ def _latency(system: int, latency_ms: int) -> Variant:
 _PLAIN = ("--policy.head.guess_width", "0")  # a first guess is made of keypoints
 # Pictures and width are those of the small size's keypoints; the rest is chosen.
 _SIGLIP = '{"kind":"siglip","image_px":64,"width":128,"depth":4,"heads":4,"patch_px":8,"feed_forward":256}'
+PATHS = "paths"
+"""The sweep that draws the hands' paths; hand_paths.py plays it."""
 _NO_VIDEO = Variant("no video", policy=("--policy.inputs", "no_video"))
+_BOTH = Variant("both filters", policy=())
+_RAW = Variant("raw features", policy=_filters("none", "none"))
 _NATIVE = ("--policy.video.high.height_px", "192", "--policy.video.high.width_px", "256")
 _LATENCIES_MS = {2: (50, 100, 200, 400, 800, 1500, 2500, 4000), 1: (30, 45, 60, 90, 130, 190, 280, 400)}
 """By system; chosen: evenly on a logarithmic axis, from a GPU's to a slow processor's."""
@@ -55,11 +59,12 @@ SWEEPS: dict[str, tuple[Variant, ...]] = {
     "shift": tuple(Variant(shift, ("--shift", shift)) for shift in SHIFTS),
     "features": (
         _NO_VIDEO,
-        Variant("raw features", policy=_filters("none", "none")),
+        _RAW,
         Variant("+ Sobel", policy=_filters("sobel", "none")),
         Variant("+ FFT", policy=_filters("none", "fft")),
-        Variant("both filters", policy=()),
+        _BOTH,
     ),
+    PATHS: (Variant("given policy"), _NO_VIDEO, _RAW, _BOTH),
     "blend": tuple(Variant(blend, ("--trajectory.blend", blend)) for blend in ("fade", "prefix", "ensemble", "none")),
     "eyes": (
         Variant("keypoints", policy=()),
@@ -94,20 +99,31 @@ def asked(name: str, options: EvaluateFlags) -> list[tuple[Variant, int | None]]
     Raises SettingsError where the line asks for what the sweep has not, or lacks what its variants are trained on.
     """
     variants = {variant.name: variant for variant in SWEEPS[name]}
-    if options.train_seeds != (0,) and all(variant.policy is None for variant in variants.values()):
-        raise SettingsError(
-            f"--train-seeds {','.join(map(str, options.train_seeds))}: --sweep {name} trains nothing; leave it out"
-        )
     for wanted in options.variants:
         if wanted not in variants:
             raise SettingsError(
                 f"--variants {wanted}: must be one or more of {', '.join(variants)}, those of --sweep {name}"
             )
-    chosen = [variants[wanted] for wanted in options.variants] or list(variants.values())
-    if any(variant.policy is not None for variant in chosen) and None in (options.data, options.video):
+    chosen = [variants[wanted] for wanted in options.variants] or _usual(name, options)
+    trained = [variant for variant in chosen if variant.policy is not None]
+    if options.train_seeds != (0,) and not trained:
+        raise SettingsError(
+            f"--train-seeds {','.join(map(str, options.train_seeds))}: --sweep {name} trains nothing; leave it out"
+        )
+    if name == PATHS and options.expert and trained:
+        raise SettingsError("--expert: is not trained; leave out --data, --video and --variants")
+    if trained and None in (options.data, options.video):
         raise SettingsError(f"--sweep {name}: trains policies; give --data and --video (./launch/train.sh video)")
     return [
         (variant, seed)
         for variant in chosen
         for seed in (options.train_seeds if variant.policy is not None else (None,))
     ]
+
+
+def _usual(name: str, options: EvaluateFlags) -> list[Variant]:
+    """All variants; of the paths the given policy where nothing is given to train on, else the trained ones."""
+    if name != PATHS:
+        return list(SWEEPS[name])
+    given = options.data is None and options.video is None
+    return [variant for variant in SWEEPS[name] if (variant.policy is None) == given]

@@ -27,7 +27,7 @@ from runtime.config import overrides
 from runtime.config.loading import load_settings, settings_to_json
 from runtime.config.settings import Settings
 from runtime.errors import SettingsError
-from runtime.evaluation import command, film, rollouts, sweep, table
+from runtime.evaluation import command, film, rollouts, sweep, sweep_training, table
 from runtime.evaluation.flags import EvaluateFlags, SweepName
 from runtime.evaluation.latencies import Latencies
 from runtime.evaluation.played_episode import Outcome
@@ -295,7 +295,7 @@ def test_only_what_the_same_scenes_show_is_called_a_difference() -> None:
     assert "a_task" in sweep.lines(results)[0]
 
 
-@pytest.mark.parametrize("name", [name for name in SWEEPS if name != "latency"])
+@pytest.mark.parametrize("name", [name for name in SWEEPS if name not in ("latency", "paths")])
 @pytest.mark.parametrize("tasks", [1, 3, 6])
 def test_a_plot_says_what_was_played_and_how_often(name: str, tasks: int) -> None:
     """No label lies on another, each mark has its task, and three tasks are not called all."""
@@ -462,7 +462,7 @@ def sweep_options(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> EvaluateFl
         settings = reported | {"schedule": {"steps": 5}, "cloning": {"samples": 48}}
         (folder / "run.json").write_text(json.dumps({"settings": settings}))
 
-    monkeypatch.setattr(sweep.training, "train", train)
+    monkeypatch.setattr(sweep_training.training, "train", train)
     return EvaluateFlags(out=tmp_path, data=tmp_path, video=tmp_path, train_steps=5, workers=1)
 
 

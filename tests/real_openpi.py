@@ -4,8 +4,8 @@ import sys
 import time
 
 import numpy as np
-from openpi_client.action_chunk_broker import ActionChunkBroker
-from openpi_client.websocket_client_policy import WebsocketClientPolicy
+from openpi_client.action_chunk_broker import ActionChunkBroker  # pyright: ignore[reportMissingImports]
+from openpi_client.websocket_client_policy import WebsocketClientPolicy  # pyright: ignore[reportMissingImports]
 
 READY = np.array([-0.3, 1.05, -1.35, 0, 1.15, 0, 0.08, 0.3, 1.05, -1.35, 0, 1.15, 0, 0.08], np.float32)
 
@@ -18,7 +18,7 @@ def main(address: str) -> int:
     picture = np.random.default_rng(0).integers(0, 256, (3, 224, 224), dtype=np.uint8)
     images = dict.fromkeys(("cam_high", "cam_left_wrist", "cam_right_wrist"), picture)
     seen = {"images": images, "state": READY, "prompt": "put the cup on the coaster"}
-    taken_ms = []
+    taken_ms, found = list[float](), client.infer(seen)
     for _ in range(20):
         began = time.monotonic()
         found = client.infer(seen)

@@ -1,7 +1,7 @@
 """The robot's layout is told alike by the two packages that may not import each other. Called by pytest."""
 
 from drivers import cobot_magic
-from drivers.sim.tasks import task
+from drivers.sim import rates
 from models.config.policy import CAMERAS
 from models.data import episode
 
@@ -11,4 +11,4 @@ def test_models_and_drivers_name_the_same_cameras_in_the_same_order() -> None:
 
 
 def test_demonstrations_are_made_and_read_at_one_rate() -> None:
-    assert task.DEMONSTRATION_HZ == episode.DEMONSTRATION_HZ
+    assert rates.DEMONSTRATION_HZ == episode.DEMONSTRATION_HZ

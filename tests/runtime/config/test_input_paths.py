@@ -62,6 +62,8 @@ REFUSED = [
     ("explain {golden} --policy.checkpoint {nowhere}", "--policy.checkpoint"),
     ("explain {golden} --out {file}", "--out"),
     ("explain {golden} --json {nowhere}/x.json", "--json"),
+    ("serve --certificate {nowhere}", "--certificate"),
+    ("serve --policy.checkpoint {nowhere}", "--policy.checkpoint"),
     ("console --sessions {nowhere}", "--sessions"),
     ("console --sessions {here} --certificate {nowhere}", "--certificate"),
     ("certificate {file} name", "FOLDER"),

@@ -30,7 +30,7 @@ def test_where_the_program_is_installed_alone(monkeypatch: pytest.MonkeyPatch, t
     assert next_step.typed("robot", "--profile", "sim") == "video2act robot --profile sim"
 
 
-_UNTIL_ENDED = {"console", "system2"}  # they serve until they are ended, and show what they serve
+_UNTIL_ENDED = {"console", "serve", "system2"}  # they serve until they are ended, and show what they serve
 
 
 _ENDS_IN = {"robot": "runtime.supervisor.end_table"}  # where it is not the command's own module that says it

@@ -53,7 +53,16 @@ def test_versions_are_kept_apart_and_by_what_changes_them(data: Path) -> None:
 
 def test_changed_versions_are_learnt_from_as_well(data: Path, video: Path, action: Path, tmp_path: Path) -> None:
     shutil.copytree(action / "cache", tmp_path / "cache")
-    flags = ["--video", str(video), "--steps", "2", "--cloning.changed_versions", "1"]
+    flags = [
+        "--video",
+        str(video),
+        "--steps",
+        "2",
+        "--cloning.changed_versions",
+        "1",
+        "--cloning.augmentation.share",
+        "1",
+    ]
     assert train.main(command("action", data, tmp_path, *flags, "--cache", str(tmp_path / "cache"))) == 0
     made = {kind: sorted(tmp_path.glob(f"cache/{kind}-*/*/*.safetensors")) for kind in ("latents", "features")}
     assert {kind: len(paths) for kind, paths in made.items()} == {"latents": 4, "features": 4}

@@ -10,8 +10,7 @@ from runtime.config.loading import profile_values, settings_of
 from runtime.config.settings import Page, Settings
 from runtime.errors import SettingsError
 
-_GROUPS = ("policy", "system1", "system2", "seed")  # of the settings, what a policy without a robot has
-_OWN_PROFILE = "profile"
+_OF_A_POLICY = ("profile", "policy", "system1", "system2", "seed")  # of the settings, what there is without a robot
 
 
 class ServeFlags(Page, Flags):
@@ -30,7 +29,7 @@ class ServeFlags(Page, Flags):
 
 def _check(flags: ServeFlags, given: dict[str, Any]) -> None:
     for name in given:
-        if name not in (*_GROUPS, _OWN_PROFILE):
+        if name not in _OF_A_POLICY:
             raise SettingsError(f"--{name}: belongs to a robot; give --policy..., --system1..., --system2... or --seed")
     settings_of(given)
     check_certificate(flags.certificate, "--certificate")

@@ -14,7 +14,7 @@ from typing import Any
 
 from aiohttp import WSCloseCode, WSMsgType, web
 
-from runtime.errors import WireError
+from runtime.errors import RuntimeFault
 from runtime.host.clock import robot_time_ns
 from runtime.messaging import openpi
 from runtime.serving import observation
@@ -80,14 +80,14 @@ class PolicyServer:
         began_ns = robot_time_ns()
         try:
             answer = await self._run(lambda: self._chunk(packet, began_ns))
-        except WireError as error:
+        except RuntimeFault as error:  # of the observation, or of the policy: an instruction that cannot be encoded
             log.warning("refused: %s", error)
             await socket.send_str(str(error))
             return
         await socket.send_bytes(answer)
 
     def _chunk(self, packet: bytes, began_ns: int) -> bytes:
-        """The answer to an observation. Raises WireError."""
+        """The answer to an observation. Raises RuntimeFault with one line."""
         policy = self._policy
         seen = observation.read(openpi.unpacked(packet), policy.cameras, policy.needs.targets)
         actions = policy.chunk(seen, began_ns)

@@ -17,6 +17,7 @@ from drivers.cobot_magic import ready_pose
 from runtime.config.loading import load_settings
 from runtime.config.settings import Page
 from runtime.console import access, certificate
+from runtime.errors import RuntimeFault
 from runtime.messaging import openpi
 from runtime.serving import command
 from runtime.serving.served_policy import ServedPolicy
@@ -107,6 +108,23 @@ def test_a_client_gets_metadata_and_chunks_and_survives_its_own_mistakes(served:
             await answered(socket)
             await socket.send_bytes(openpi.packed(observed()))
             np.testing.assert_array_equal((await answered(socket))["actions"], first["actions"], "a new episode")
+
+    run(served, use)
+
+
+def test_a_policy_that_cannot_is_one_line_too(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise RuntimeFault("the text encoder cannot be loaded; fetch it with ./launch/weights.sh")
+
+    async def use(client: ClientSession, address: str) -> None:
+        async with client.ws_connect(address, max_msg_size=0) as socket:
+            await answered(socket)
+            with monkeypatch.context() as patch:
+                patch.setattr(ServedPolicy, "chunk", refuse)
+                await socket.send_bytes(openpi.packed(observed()))
+                assert "cannot be loaded; fetch it" in await answered(socket)
+            await socket.send_bytes(openpi.packed(observed()))
+            assert (await answered(socket))["actions"].shape == (64, 14)
 
     run(served, use)
 

@@ -98,6 +98,14 @@ def check(settings: Settings) -> None:
         ) from None
 
 
+def check_alone(settings: Settings) -> None:
+    """The same for a command whose own flags these settings are: `--host` and not `--console.host`."""
+    try:
+        check(settings)
+    except SettingsError as error:
+        raise SettingsError(str(error).replace("--console.", "--")) from None
+
+
 def encryption(settings: Settings) -> ssl.SSLContext | None:
     """TLS with the certificate of the settings. Raises SettingsError."""
     folder: Path | None = settings.certificate

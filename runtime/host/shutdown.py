@@ -1,5 +1,5 @@
 """Whether a process was asked to end, as a signal's handler may tell it: without a lock, however often.
-Used by every process's base, the console without a robot and the replay's page.
+Used by every process's base, the console without a robot, the replay's page and `serve`.
 
 `threading.Event.set` takes a lock that is not reentrant. A second SIGTERM that arrives while the first one's handler holds it
 waits for ever in the same thread; and several do arrive when a parent is killed, one for each of its threads that ends.
@@ -7,6 +7,9 @@ waits for ever in the same thread; and several do arrive when a parent is killed
 
 import os
 import select
+import signal
+
+_POLL_S = 0.1  # between two looks of an event loop; chosen
 
 
 class Ending:
@@ -26,6 +29,18 @@ class Ending:
         if not self._asked:
             self._asked = True
             os.eventfd_write(self._wake, 1)
+
+    def ask_by_signals(self) -> None:
+        """Let Ctrl-C and SIGTERM ask for the end; to be called in the main thread."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.ask)
+
+    async def until_asked(self) -> None:
+        """Wait in an event loop until the end is asked for."""
+        import asyncio  # which most processes do without
+
+        while not self._asked:
+            await asyncio.sleep(_POLL_S)
 
     def wait(self, duration_s: float) -> bool:
         """Sleep, but wake when the end is asked for. Returns whether it was."""

@@ -3,7 +3,6 @@ Called by command.py.
 """
 
 import asyncio
-import signal
 from pathlib import Path
 
 from runtime.config.settings import Console as Settings
@@ -26,8 +25,7 @@ _PERIOD_S = 0.05  # between two updates of the page; as runtime/console/process.
 def show(paced: PacedReplay, session: Session, folder: Path, speed: float) -> None:
     """Play a session once into the page, then show its last moment, until asked to end."""
     settings, ending, ticks = Settings(), Ending(), Ticks()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ending.ask)
+    ending.ask_by_signals()
     bus = Bus(folder, "console", PROCESSES)
     live = Live(bus, settings_of(session), folder, paced.time_ns)
     path = session.path.resolve()

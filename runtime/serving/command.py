@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 from typing import Any
 
 import uvloop
@@ -10,26 +9,20 @@ import uvloop
 from runtime.config.loading import settings_of
 from runtime.config.settings import LOOPBACK, Settings
 from runtime.console import access
-from runtime.errors import RuntimeFault, SettingsError
+from runtime.errors import RuntimeFault
 from runtime.host.shutdown import Ending
 from runtime.host.terminal import say
 from runtime.serving.flags import SERVE, ServeFlags
 from runtime.systems.virtual_clock import Policy, open_policy
 
-_POLL_S = 0.1  # between two looks whether to end; chosen
-
 
 def main(arguments: list[str]) -> int:
     """Serve the policy of the line until Ctrl-C or SIGTERM. Called by runtime/cli.py; returns 0."""
     options, given = SERVE.read(arguments)
-    try:
-        access.check(options)
-    except SettingsError as error:
-        raise SettingsError(str(error).replace("--console.", "--")) from None
+    access.check_alone(options)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     ending = Ending()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(number, ending.ask)
+    ending.ask_by_signals()
     settings = settings_of(given | {"ratio": options.every})
     say("video2act: loading the policy")
     policy = open_policy(settings)
@@ -37,10 +30,6 @@ def main(arguments: list[str]) -> int:
     from runtime.serving.server import PolicyServer, serve
 
     server = PolicyServer(ServedPolicy(settings, policy), metadata(settings, policy), access.token(options))
-
-    async def ended() -> None:
-        while not ending.asked:
-            await asyncio.sleep(_POLL_S)
 
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         try:
@@ -51,7 +40,7 @@ def main(arguments: list[str]) -> int:
                     options.port,
                     access.encryption(options),
                     lambda p: _ready(options, p),
-                    ended(),
+                    ending.until_asked(),
                 )
             )
         except OSError as error:

@@ -150,10 +150,14 @@ class CloningLoss(nn.Module):
         own_seed = int(batch["seed"][0]) + 1  # apart from the chunks' noise, which stays alike with and without it
         random = torch.Generator(pictures.device).manual_seed(own_seed)
         pictures = augmented(pictures, self._cloning.augmentation, random)
-        pictures = pictures.where(batch["has_pictures"][..., None, None, None], GREY)
-        pictures = pictures.masked_fill(batch["is_black"][:, None, :, None, None, None], _BLACK)
+        pictures[~batch["has_pictures"]] = GREY
+        pictures.transpose(1, 2)[batch["is_black"]] = _BLACK
         pictures[:, :, list(config.unseen)] = _BLACK
-        return self._seen(pictures)
+        if not self._cloning.newest_teaches:
+            return self._seen(pictures)
+        with torch.no_grad():
+            before = self._seen(pictures[:, :-1])
+        return torch.cat([before, self._seen(pictures[:, -1:])], dim=1)
 
     def _seen(self, pictures: torch.Tensor) -> torch.Tensor:
         """Pictures (B, 2, C, 3, S, S) -> image tokens (B, 2, C, N, D)."""

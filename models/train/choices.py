@@ -24,6 +24,11 @@ class Schedule(Part):
     steps: int = Field(gt=0, le=_LONGEST)
     learning_rate: float = Field(default=1e-3, gt=0, le=10)
     warmup_steps: int = Field(default=200, ge=0, le=_LONGEST)
+    rate: Literal["cosine", "hold"] = "cosine"
+    """The learning rate after the warm-up. cosine: it falls all along; hold: it stays, and falls evenly to 0 within the last
+    steps, so that a training can be made longer while it stays."""
+    fall_steps: int = Field(default=2000, ge=0, le=_LONGEST)
+    """With rate hold: in how many last steps it falls."""
     weight_decay: float = Field(default=1e-4, ge=0, le=10)
     largest_gradient: float = Field(default=1.0, gt=0, le=1e6)
     average: float = Field(default=0.9995, ge=0, lt=1)
@@ -137,12 +142,16 @@ class Cloning(Part):
     """Share of samples at full noise, where denoising begins."""
     state_noise: float = Field(default=0.01, ge=0, le=10)
     """Noise on the joint state, as a share of its spread (RDT-1B: 40 dB)."""
+    newest_teaches: bool = False
+    """The eyes learn from the newest images alone. The older ones look almost alike; without them a step takes less time."""
     augmentation: Augmentation = Augmentation()
     changed_versions: int = Field(default=0, ge=0, le=64)
     """How often System 2's features are prepared once more, of pictures that are changed as `augmentation` says, each episode
     alike throughout. Disk and time of the preparation grow with it; 0: only of the pictures as they are."""
     task_power: float = Field(default=0.5, ge=0, le=1)
     """Tasks are drawn by their number of steps to this power; 1: by steps, 0: evenly."""
+    held_out_share: float = Field(default=0.0, ge=0, le=0.9)
+    """Share of each task's demonstrations that are not learnt from; the loss on them is among the curves. 0: none."""
     loss: Literal["l1", "l2"] = "l2"
     """Norm of the error in the loss."""
     token_loss: float = Field(default=0.3, ge=0, le=_HEAVIEST)

@@ -237,16 +237,21 @@ def save(
     """Write a checkpoint folder, whole or not at all; `parts` are slow, fast and text.
 
     Published parts are left out, since the configuration says where they come from, unless they were `trained` further.
+    Raises ModelError where it cannot be written; the folder stays as it was.
     """
     left_out = tuple(_PREFIXES[part] for part in sources(config) if part in _PREFIXES and part not in trained)
     tensors = {f"{part}.{name}": tensor for part, net in parts.items() for name, tensor in net.state_dict().items()}
     beside = folder.with_name(folder.name + ".part")
     shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    save_tensors(beside, {name: tensor for name, tensor in tensors.items() if not name.startswith(left_out)})
-    (beside / "config.json").write_text(config.model_dump_json(indent=1))
-    (beside / ABOUT).write_text(About(needs=needs_of(config)).model_dump_json(indent=1))
-    (beside / "stats.json").write_text(json.dumps(statistics.to_json()))
+    try:
+        beside.mkdir(parents=True)
+        save_tensors(beside, {name: tensor for name, tensor in tensors.items() if not name.startswith(left_out)})
+        (beside / "config.json").write_text(config.model_dump_json(indent=1))
+        (beside / ABOUT).write_text(About(needs=needs_of(config)).model_dump_json(indent=1))
+        (beside / "stats.json").write_text(json.dumps(statistics.to_json()))
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(beside, ignore_errors=True)
+        raise ModelError(f"{folder}: cannot be written ({error}); make room, then repeat the command") from None
     if folder.exists():
         before = folder.with_name(folder.name + ".before")
         shutil.rmtree(before, ignore_errors=True)

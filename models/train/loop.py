@@ -4,9 +4,7 @@ Called by runtime/training/stages.py. Everything random follows from the seed an
 average and that number are all the state.
 """
 
-import json
 import math
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
@@ -16,26 +14,28 @@ from typing import Any, Literal, cast
 import torch
 from accelerate import Accelerator, DistributedDataParallelKwargs
 from diffusers.training_utils import EMAModel
-from safetensors import SafetensorError, safe_open
 from torch import nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.data import DataLoader, Dataset, Sampler
-from transformers.optimization import get_cosine_schedule_with_warmup
 
 from models.errors import ModelError
+from models.train import rates, training_state
 from models.train.choices import Schedule
 from models.train.prepared import Tensors
-
-_STATE, _STEP, _WEIGHTS = "state", "step.json", "model.safetensors"
 
 
 @dataclass(frozen=True)
 class Progress:
-    """One step's figures: its number from 0, its loss, a mean over all processes, and the rate that it was made with."""
+    """One step's figures."""
 
     step: int
+    """Its number, from 0."""
     loss: float
+    """A mean over all processes."""
     learning_rate: float
+    """The schedule's, that the step was made with."""
+    gradient: float
+    """Norm of all gradients, before it was limited to `Schedule.largest_gradient`."""
 
 
 def fit(
@@ -46,7 +46,7 @@ def fit(
     save: Callable[[nn.Module], None],
     own_rates: Sequence[tuple[nn.Module, float]] = (),
 ) -> Iterator[Progress]:
-    """Train a network whose forward pass gives the loss of a batch: AdamW, cosine rate with warm-up, averaged weights.
+    """Train a network whose forward pass gives the loss of a batch: AdamW, rates with a warm-up, averaged weights.
 
     Args:
         network: what is trained are its weights with requires_grad.
@@ -60,20 +60,21 @@ def fit(
         Figures of every step, as it is done.
 
     Raises:
-        ModelError: the state does not fit, or the loss is not finite.
+        ModelError: the state does not fit or cannot be written, or loss or gradient are not finite: no weight has changed then.
     """
     accelerator = _accelerator(schedule)
     trained = [weight for weight in network.parameters() if weight.requires_grad]
-    groups = _groups(trained, schedule.learning_rate, own_rates)
+    groups = rates.of_parts(trained, schedule.learning_rate, own_rates)
     optimizer = torch.optim.AdamW(groups, schedule.learning_rate, weight_decay=schedule.weight_decay, fused=True)
-    rates = get_cosine_schedule_with_warmup(optimizer, schedule.warmup_steps, schedule.steps)
+    own = [{"lr": group["lr"]} for group in groups]
+    scheduled = rates.over_steps(optimizer, schedule)
     average = EMAModel(trained, decay=schedule.average, use_ema_warmup=True, power=0.75)
     wrapped, optimizer = cast(tuple[nn.Module, Any], accelerator.prepare(network, optimizer))
     average.to(accelerator.device)
-    accelerator.register_for_checkpointing(rates, average)
-    accelerator.register_save_state_pre_hook(_without_frozen)
-    state = folder / _STATE
-    first = _resume(accelerator, state, network)  # not `wrapped`: several processes' has other names
+    accelerator.register_for_checkpointing(scheduled, average)
+    accelerator.register_save_state_pre_hook(training_state.without_frozen)
+    first = training_state.resume(accelerator, folder, network)
+    rates.take_up(scheduled, optimizer, own)
     if first >= schedule.steps and accelerator.is_main_process:
         _averaged(average, trained, lambda: save(network))  # again: whoever was killed between both had the state alone
     order = _Numbers(first, schedule.steps, accelerator.process_index, accelerator.num_processes)
@@ -81,18 +82,18 @@ def fit(
     wrapped.train()
     for step, batch in enumerate(loader, start=first):
         loss = _with_gradients(accelerator, wrapped, batch)
-        accelerator.clip_grad_norm_(trained, schedule.largest_gradient)
+        mean = _mean(accelerator, loss, step, schedule)
+        gradient = _limited(accelerator, trained, step, schedule)
+        rate = float(optimizer.param_groups[0]["lr"])
         optimizer.step()
         optimizer.zero_grad()
-        rate = float(rates.get_last_lr()[0])
-        rates.step()
+        scheduled.step()
         average.step(trained)
-        mean = _mean(accelerator, loss, step, schedule)
         if (step + 1) % schedule.save_every == 0 or step + 1 == schedule.steps:
-            _keep(accelerator, state, step + 1)
+            training_state.keep(accelerator, folder, step + 1)
             if accelerator.is_main_process:
                 _averaged(average, trained, lambda: save(network))
-        yield Progress(step, mean, rate)
+        yield Progress(step, mean, rate, gradient)
 
 
 def _accelerator(schedule: Schedule) -> Accelerator:
@@ -106,10 +107,25 @@ def _mean(accelerator: Accelerator, loss: torch.Tensor, step: int, schedule: Sch
     """A step's loss over all processes. Raises ModelError where it is not finite."""
     mean = float(cast(torch.Tensor, accelerator.gather(loss.detach().float()[None])).mean())
     if not math.isfinite(mean):
-        raise ModelError(
-            f"the loss is {mean} at step {step}; lower --schedule.learning_rate ({schedule.learning_rate})"
-        )
+        raise _exploded("loss", mean, step, schedule)
     return mean
+
+
+def _limited(accelerator: Accelerator, trained: list[nn.Parameter], step: int, schedule: Schedule) -> float:
+    """Limit the norm of all gradients. Returns what it was; raises ModelError where it is not finite."""
+    norm = accelerator.clip_grad_norm_(trained, schedule.largest_gradient)
+    found = float(norm) if norm is not None else 0.0
+    if not math.isfinite(found):
+        raise _exploded("gradient's norm", found, step, schedule)
+    return found
+
+
+def _exploded(what: str, value: float, step: int, schedule: Schedule) -> ModelError:
+    """All processes raise it in the same step: loss and gradients have been gathered from all of them."""
+    return ModelError(
+        f"the {what} is {value} at step {step}, which is left out of the weights; repeat the command with a lower "
+        f"--schedule.learning_rate ({schedule.learning_rate})"
+    )
 
 
 def _with_gradients(accelerator: Accelerator, network: nn.Module, batch: Tensors) -> torch.Tensor:
@@ -120,19 +136,6 @@ def _with_gradients(accelerator: Accelerator, network: nn.Module, batch: Tensors
             loss = network(moved)
         accelerator.backward(loss)  # within: some activations may be computed again
     return loss
-
-
-def _groups(
-    trained: list[nn.Parameter], learning_rate: float, own_rates: Sequence[tuple[nn.Module, float]]
-) -> list[dict[str, Any]]:
-    """What is trained as the optimizer takes it: first what has the schedule's rate, then each part with a rate of its own."""
-    parts = [(list(part.parameters()), factor) for part, factor in own_rates if factor != 1.0]
-    apart = {id(weight) for weights, _ in parts for weight in weights}
-    groups: list[dict[str, Any]] = [{"params": [weight for weight in trained if id(weight) not in apart]}]
-    for weights, factor in parts:
-        learning = [weight for weight in weights if weight.requires_grad]
-        groups.append({"params": learning, "lr": learning_rate * factor})
-    return groups
 
 
 def _averaged(average: EMAModel, trained: list[nn.Parameter], use: Callable[[], None]) -> None:
@@ -171,48 +174,3 @@ class _Numbers(Sampler[int]):
 
     def __len__(self) -> int:
         return len(self._numbers)
-
-
-def _without_frozen(models: list[nn.Module], weights: list[Tensors], _folder: str) -> None:
-    """Leave frozen weights out of a state: a video model's would be tens of gigabytes every time. Called by accelerate."""
-    for model, kept in zip(models, weights, strict=True):
-        for name, weight in model.named_parameters():
-            if not weight.requires_grad:
-                kept.pop(name, None)
-
-
-def _resume(accelerator: Accelerator, state: Path, network: nn.Module) -> int:
-    """Load the state of a folder, or the one before it. Returns the number of its next step, 0 without any."""
-    for kept in (state, state.with_name(_STATE + ".before")):
-        if not (kept / _STEP).is_file():
-            continue
-        try:
-            with safe_open(kept / _WEIGHTS, "pt") as file:
-                there = set(file.keys())
-            lost = [name for name, weight in network.named_parameters() if weight.requires_grad and name not in there]
-            if lost:
-                raise ValueError(f"{lost[0]} is missing")
-            accelerator.load_state(str(kept), strict=False)
-            return int(json.loads((kept / _STEP).read_text())["step"])
-        except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
-            reason = " ".join(str(error).split()[:20])
-            raise ModelError(f"{kept}: cannot be resumed ({reason}); give another --out") from None
-    return 0
-
-
-def _keep(accelerator: Accelerator, state: Path, step: int) -> None:
-    """Write the state of all processes, whole or not at all; the one before is removed only then."""
-    beside, before = state.with_name(_STATE + ".part"), state.with_name(_STATE + ".before")
-    if accelerator.is_main_process:
-        shutil.rmtree(beside, ignore_errors=True)
-    accelerator.wait_for_everyone()
-    accelerator.save_state(str(beside))
-    accelerator.wait_for_everyone()
-    if not accelerator.is_main_process:
-        return
-    (beside / _STEP).write_text(json.dumps({"step": step}))
-    shutil.rmtree(before, ignore_errors=True)
-    if state.exists():
-        state.rename(before)
-    beside.rename(state)
-    shutil.rmtree(before, ignore_errors=True)

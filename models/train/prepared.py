@@ -163,11 +163,17 @@ def decoded(jpeg: bytes) -> NDArray[np.uint8]:
 
 
 def write(path: Path, tensors: Tensors) -> None:
-    """Write tensors into a safetensors file, whole or not at all; makes the folder."""
-    path.parent.mkdir(parents=True, exist_ok=True)
+    """Write tensors into a safetensors file, whole or not at all; makes the folder. Raises ModelError where it cannot."""
     beside = path.with_suffix(f".{platform.node()}.part")  # several machines may share the folder
-    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, beside)
-    beside.rename(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, beside)
+        beside.rename(path)
+    except (OSError, SafetensorError) as error:
+        beside.unlink(missing_ok=True)
+        raise ModelError(
+            f"{path}: cannot be written ({error}); make room, or give another --cache; what is prepared is kept"
+        ) from None
 
 
 class Prepared:

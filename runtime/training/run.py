@@ -12,11 +12,19 @@ from models.config.policy import PolicyConfig
 from models.data.demonstrations import Demonstration
 from models.identity import checkpoint_id, stored_config
 from models.train.choices import Cloning, Filming, Schedule
+from models.train.training_state import steps_done
 from runtime.errors import RuntimeFault
 from runtime.host.revision import revision
+from runtime.training import contents
 from runtime.training.ranks import Ranks
 
-_PARTS: dict[str, type[Part]] = {"config": PolicyConfig, "schedule": Schedule, "cloning": Cloning, "filming": Filming}
+_PARTS: dict[str, type[Part]] = {
+    "config": PolicyConfig, "schedule": Schedule, "autoencoder": Schedule, "cloning": Cloning, "filming": Filming
+}  # fmt: skip
+_MAY_CHANGE = ("steps", "learning_rate", "rate", "fall_steps", "largest_gradient", "save_every", "loaders")
+"""Of a schedule, when a training is resumed: what decides neither which batches there are nor what a state holds."""
+_STATES = {"schedule": {"video": "flow", "action": "action"}, "autoencoder": {"video": "autoencoder"}}
+"""The folder of the state that a schedule's training has, by stage."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +47,11 @@ class Run:
     seed: int
     device: str
     ranks: Ranks
-    recompute: bool  # no part of what the run is: it changes memory and time alone
+    # No part of what the run is: memory and time, where curves go, and what is measured beside it.
+    recompute: bool
+    tracker: str = "tensorboard"
+    success_every: int | None = None
+    success_scenes: int = 0
 
     @property
     def prepares_on(self) -> str:
@@ -61,33 +73,81 @@ class Run:
 
 
 def remember(run: Run, demonstrations: Sequence[Demonstration]) -> None:
-    """Write run.json; refuse to resume another run's state under other settings or with other demonstrations."""
+    """Write run.json; refuse to resume another run's state under other settings or with other demonstrations.
+
+    What of a schedule may change when a training is resumed is written down there, with the step from which it holds.
+    """
     path, wanted = run.out / "run.json", run.describe() | {"demonstrations": _identity(run.data, demonstrations)}
-    revisions: list[str] = []
-    if path.is_file():
-        try:
-            before = json.loads(path.read_text())
-            revisions, settings = list(before["revisions"]), dict(before["settings"])
-        except (ValueError, KeyError, TypeError, RecursionError):
-            raise RuntimeFault(f"{path}: not a record of a training; give another --out, or delete the file") from None
-        other = _difference(_completed(settings), wanted)
+    wanted["contents"] = contents.digest(run.data, demonstrations)
+    revisions, changes, settings = _record(path)
+    if settings is not None:
+        settings = _completed({"contents": wanted["contents"]} | settings)  # older records have none
+        changes += _changes(run, settings, wanted)
+        other = _difference(_unchangeable(settings, run.out), _unchangeable(wanted, run.out))
         if other is not None:
             raise RuntimeFault(
                 f"{path}: begun with {other}; give another --out, or repeat the settings and data of that run"
+            )
+        if settings["contents"] != wanted["contents"]:
+            raise RuntimeFault(
+                f"{path}: files of --data {run.data} hold something else than when it was begun; restore them, or give another "
+                "--out"
             )
     run.out.mkdir(parents=True, exist_ok=True)
     if revision() not in revisions:
         revisions.append(revision())  # of the source that began it, and of those that went on with it
     beside = path.with_suffix(".part")  # whole or not at all
-    beside.write_text(json.dumps({"settings": wanted, "revisions": revisions}, indent=1))
+    beside.write_text(json.dumps({"settings": wanted, "revisions": revisions, "changes": changes}, indent=1))
     beside.rename(path)
+
+
+def _record(path: Path) -> tuple[list[str], list[str], dict[str, Any] | None]:
+    """The revisions, changes and settings of a training that was begun; no settings: none was."""
+    if not path.is_file():
+        return [], [], None
+    try:
+        before = json.loads(path.read_text())
+        return list(before["revisions"]), list(before.get("changes", [])), dict(before["settings"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise RuntimeFault(f"{path}: not a record of a training; give another --out, or delete the file") from None
+
+
+def _changes(run: Run, before: dict[str, Any], now: dict[str, Any]) -> list[str]:
+    """What of the schedules is another one than so far, as "from step 2000: schedule.steps 2000, now 4000"."""
+    found: list[str] = []
+    for group, folders in _STATES.items():
+        was, is_now = before.get(group), now.get(group)
+        if group == "autoencoder" and _is_trained(run.out):
+            continue
+        if not isinstance(was, dict) or not isinstance(is_now, dict):
+            continue
+        step = steps_done(run.out / folders[run.stage])
+        others = [name for name in _MAY_CHANGE if was.get(name) != is_now[name]]
+        found += [f"from step {step}: {group}.{name} {was.get(name)}, now {is_now[name]}" for name in others]
+    return found
+
+
+def _unchangeable(settings: dict[str, Any], out: Path) -> dict[str, Any]:
+    """Settings without what may change when a training is resumed; the steps of a VAE that is trained may not."""
+    kept = {name: value for name, value in settings.items() if name != "contents"}  # which has a line of its own
+    for group in _STATES:
+        if isinstance(kept.get(group), dict):
+            final = {"steps"} if group == "autoencoder" and _is_trained(out) else set[str]()
+            kept[group] = {name: value for name, value in kept[group].items() if name not in {*_MAY_CHANGE} - final}
+    return kept
+
+
+def _is_trained(out: Path) -> bool:
+    """Whether stage 1's VAE is done: it is not trained further."""
+    return (out / "autoencoder" / "config.json").is_file()
 
 
 def _completed(settings: dict[str, Any]) -> dict[str, Any]:
     """Written settings with everything that has been added since, at its default, as it was then."""
     try:
-        parts = {name: kind(**settings[name]).model_dump(mode="json") for name, kind in _PARTS.items()}
-    except (TypeError, KeyError, ValueError):
+        there = {name: kind for name, kind in _PARTS.items() if name in settings}
+        parts = {name: kind(**settings[name]).model_dump(mode="json") for name, kind in there.items()}
+    except (TypeError, ValueError):
         return settings  # the difference tells where
     return settings | parts
 

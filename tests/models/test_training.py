@@ -1,6 +1,7 @@
 """Both stages on a policy of a few thousand weights: what is prepared, what is sampled, that losses fall, and exact resuming.
 Called by pytest; the networks and files are real, the demonstrations tiny."""
 
+import resource
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -26,12 +27,13 @@ from models.system1 import FastSystem
 from models.system2 import SlowSystem
 from models.train import low_rank, prepared, statistics, token_statistics
 from models.train.action import CloningLoss
-from models.train.choices import Cloning, Filming, Prefixes, Schedule
+from models.train.choices import Augmentation, Cloning, Filming, Prefixes, Schedule
 from models.train.live_features import LiveFeatures
 from models.train.loop import Progress, fit
 from models.train.prepared import WINDOW_EVERY, Prepared, history_steps, window_of
 from models.train.recompute import recompute
 from models.train.samples import Samples, Shard
+from models.train.training_state import steps_done
 from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Windows, latent_spread
 
 STEPS = 40
@@ -653,6 +655,91 @@ def test_a_training_killed_before_its_checkpoint_was_written_writes_it(
     assert train() == []
     first, second = kept
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+def test_a_training_that_holds_its_rate_is_made_longer_without_a_trace(
+    files: Path, config: PolicyConfig, tmp_path: Path
+) -> None:
+    more: dict[str, Any] = {"rate": "hold", "fall_steps": 4, "save_every": 2}
+    whole = losses(cloning_loss(files, config), samples(files, config), tmp_path / "whole", 12, **more)
+    losses(cloning_loss(files, config), samples(files, config), tmp_path / "longer", 8, stop=4, **more)
+    rest = losses(cloning_loss(files, config), samples(files, config), tmp_path / "longer", 12, **more)
+    assert rest == whole[4:]
+
+
+def test_the_rate_is_held_and_then_falls(files: Path, config: PolicyConfig, tmp_path: Path) -> None:
+    schedule = Schedule(steps=10, warmup_steps=2, rate="hold", fall_steps=4, loaders=0, precision="no")
+    found = fit(cloning_loss(files, config), samples(files, config), schedule, tmp_path, lambda _: None)
+    rates = [news.learning_rate * 1000 for news in found]
+    assert rates == pytest.approx([0, 0.5, 1, 1, 1, 1, 1, 0.75, 0.5, 0.25])
+
+
+def test_a_resumed_training_takes_the_rate_that_is_given_now(files: Path, config: PolicyConfig, tmp_path: Path) -> None:
+    losses(cloning_loss(files, config), samples(files, config), tmp_path, 4, stop=2, save_every=2)
+    network = cloning_loss(files, config)
+    assert network.slow is not None
+    schedule = Schedule(
+        steps=6, warmup_steps=2, rate="hold", fall_steps=0, learning_rate=3e-4, loaders=0, precision="no"
+    )
+    former = network.slow.spatial_former
+    found = list(fit(network, samples(files, config), schedule, tmp_path, lambda _: None, [(former, 1.0)]))
+    assert [news.step for news in found] == [2, 3, 4, 5]
+    assert [news.learning_rate for news in found] == pytest.approx([3e-4] * 4)
+
+
+def test_a_gradient_that_is_not_finite_changes_no_weight(files: Path, config: PolicyConfig, tmp_path: Path) -> None:
+    """The loss of that step is finite; and the same folder is gone on with at a lower rate."""
+    network = cloning_loss(files, config)
+    bias = network.fast.head.output.bias
+    steps: list[dict[str, torch.Tensor]] = []
+
+    def explode(gradient: torch.Tensor) -> torch.Tensor:
+        steps.append({name: weight.detach().clone() for name, weight in network.named_parameters()})
+        return gradient * (float("inf") if len(steps) == 4 else 1)
+
+    bias.register_hook(explode)
+    with pytest.raises(ModelError, match=r"gradient's norm is (nan|inf) at step 3.*--schedule.learning_rate \(0.001\)"):
+        losses(network, samples(files, config), tmp_path, 6, save_every=1)
+    assert all(torch.equal(weight, steps[3][name]) for name, weight in network.named_parameters())
+    assert steps_done(tmp_path) == 3
+    rest = losses(cloning_loss(files, config), samples(files, config), tmp_path, 6, learning_rate=1e-4)
+    assert len(rest) == 3 and np.isfinite(rest).all()
+
+
+def test_a_full_disk_costs_no_state(files: Path, config: PolicyConfig, tmp_path: Path) -> None:
+    """The system's own limit of a file's size stands for the full disk."""
+    whole = losses(cloning_loss(files, config), samples(files, config), tmp_path / "whole", 6, save_every=2)
+    begun = losses(cloning_loss(files, config), samples(files, config), tmp_path / "cut", 6, stop=2, save_every=2)
+    before, most = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))
+    try:
+        with pytest.raises(
+            ModelError, match=r"state of step 4 cannot be written \(.*\); make room.* goes on from step 2$"
+        ):
+            losses(cloning_loss(files, config), samples(files, config), tmp_path / "cut", 6, save_every=2)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (before, most))
+    assert [path.name for path in (tmp_path / "cut").iterdir()] == ["state"], "nothing half written is left"
+    assert begun + losses(cloning_loss(files, config), samples(files, config), tmp_path / "cut", 6) == whole
+
+
+def test_the_eyes_may_learn_from_the_newest_images_alone(files: Path, config: PolicyConfig) -> None:
+    """All images are seen as before. What the eyes learn does not depend on how the older ones came about."""
+    batch = samples(files, config)[0]
+    found: dict[bool, tuple[float, torch.Tensor, torch.Tensor]] = {}
+    for newest in (False, True):
+        plain = {"newest_teaches": newest, "augmentation": Augmentation(share=0)}
+        network = cloning_loss(files, config, CLONING.model_copy(update=plain))
+        pictures = batch["pictures"].float() / 127.5 - 1
+        seen = pictures.clone().requires_grad_()
+        tokens = network._images({**batch, "pictures": seen})  # pyright: ignore[reportPrivateUsage]
+        loss = network({**batch, "pictures": pictures})
+        tokens.square().sum().backward()
+        assert seen.grad is not None
+        found[newest] = loss.item(), seen.grad[:, 0].abs().sum(), seen.grad[:, 1].abs().sum()
+    assert found[True][0] == found[False][0]
+    assert found[False][1] > 0 and found[True][1] == 0, "the older"
+    assert found[False][2] > 0 and found[True][2] == pytest.approx(found[False][2].item(), rel=1e-4), "the newest"
 
 
 def test_a_state_of_another_network_is_refused(files: Path, config: PolicyConfig, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ by a real worker; test_processes.py has the others.
 
 import json
 import multiprocessing
+import os
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -20,6 +21,7 @@ from training_rig import command, losses
 from models.checkpoint import Checkpoint
 from models.data import hdf5
 from models.tensors import StoredTensors
+from models.train.training_state import steps_done
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.processors import usable_processors
 from runtime.training import command as train
@@ -85,10 +87,27 @@ def test_a_run_of_before_is_gone_on_with_though_settings_were_added(data: Path, 
     reported = json.loads((run / "run.json").read_text())
     del reported["settings"]["filming"]["lora_rank"], reported["settings"]["cloning"]["prepared"]
     (run / "run.json").write_text(json.dumps(reported))
+    del reported["settings"]["contents"], reported["settings"]["autoencoder"]["rate"], reported["changes"]
+    (run / "run.json").write_text(json.dumps(reported))
     line = command("video", data, run, "--autoencoder-steps", "2", "--steps")
     assert train.main([*line, "2"]) == 0
-    with pytest.raises(RuntimeFault, match=r"begun with schedule.steps 2, now 3;"):
-        train.main([*line, "3"])
+    with pytest.raises(RuntimeFault, match=r"begun with filming.divergence 0.0001, now 0.1;"):
+        train.main([*line, "2", "--filming.divergence", "0.1"])
+
+
+def test_a_training_is_made_longer_at_another_rate_and_writes_that_down(
+    data: Path, video: Path, tmp_path: Path
+) -> None:
+    run = shutil.copytree(video.parent, tmp_path / "run")
+    line = command("video", data, run, "--autoencoder-steps", "2", "--steps", "3", "--schedule.learning_rate", "2e-4")
+    assert train.main(line) == 0
+    changes = json.loads((run / "run.json").read_text())["changes"]
+    assert changes == ["from step 2: schedule.steps 2, now 3", "from step 2: schedule.learning_rate 0.001, now 0.0002"]
+    assert steps_done(run / "flow") == 3
+    assert train.main(line) == 0
+    assert json.loads((run / "run.json").read_text())["changes"] == changes, "nothing has changed since"
+    with pytest.raises(RuntimeFault, match=r"begun with autoencoder.steps 2, now 4;"):
+        train.main([*command("video", data, run, "--steps", "3"), "--autoencoder-steps", "4"])
 
 
 @pytest.mark.parametrize(
@@ -347,7 +366,7 @@ def test_statistics_of_other_targets_are_not_gone_on_with(data: Path, action: Pa
 
 def test_another_runs_folder_is_refused(data: Path, video: Path) -> None:
     with pytest.raises(RuntimeFault, match=r"run.json: begun with .*, now .*; give another --out"):
-        train.main(command("video", data, video.parent, "--steps", "3", "--autoencoder-steps", "2"))
+        train.main(command("video", data, video.parent, "--steps", "2", "--autoencoder-steps", "3"))
 
 
 def test_other_demonstrations_than_those_it_began_with_are_refused(data: Path, video: Path, tmp_path: Path) -> None:
@@ -359,6 +378,25 @@ def test_other_demonstrations_than_those_it_began_with_are_refused(data: Path, v
     next(fewer.rglob("*.hdf5")).unlink()
     with pytest.raises(RuntimeFault, match=r"begun with demonstrations 2, \w+, now 1, \w+;"):
         train.main(command("video", fewer, out, "--steps", "2", "--autoencoder-steps", "2"))
+
+
+def test_demonstrations_that_were_changed_in_place_are_noticed(data: Path, video: Path, tmp_path: Path) -> None:
+    """One number of one file, which keeps its name, length and times."""
+    copy, run = shutil.copytree(data, tmp_path / "data"), shutil.copytree(video.parent, tmp_path / "run")
+    reported = json.loads((run / "run.json").read_text())
+    reported["settings"]["data"] = str(copy)
+    (run / "run.json").write_text(json.dumps(reported))
+    line = command("video", copy, run, "--steps", "2", "--autoencoder-steps", "2")
+    assert train.main(line) == 0, "the same contents elsewhere"
+    path = next(copy.rglob("*.hdf5"))
+    times = path.stat()
+    with h5py.File(path, "r+") as file:
+        dataset = file["action"]
+        assert isinstance(dataset, h5py.Dataset)
+        dataset[3, 1] = dataset[3, 1] + 0.01
+    os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
+    with pytest.raises(RuntimeFault, match=r"files of --data .* hold something else than when it was begun; restore"):
+        train.main(line)
 
 
 def test_the_demonstrations_used_here_are_sound(data: Path) -> None:

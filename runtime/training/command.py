@@ -5,6 +5,7 @@ OUT holds the run: `run.json` (every setting, the revision), `state/` to resume 
 came out of it, `checkpoint/`. The same command again resumes where it was stopped.
 """
 
+import errno
 from typing import Any
 
 from models.data.demonstrations import Demonstration, find, to_learn_from, unfit
@@ -19,6 +20,8 @@ from runtime.training import flags, ranks
 from runtime.training.flags import TRAIN, TrainFlags
 from runtime.training.ranks import Ranks
 from runtime.training.run import Run, remember
+
+_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on it, a quota, or a limit of one file's size
 
 
 def main(arguments: list[str]) -> int:
@@ -65,6 +68,12 @@ def train(arguments: list[str]) -> Run:
             trained = stage(run, pool, demonstrations)
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        raise RuntimeFault(
+            f"{run.stage}: {error.strerror} ({error.filename or run.out}); make room, then repeat the command"
+        ) from None
     except (RuntimeError, MemoryError) as error:
         if (said := needs.no_room(run, error)) is None:
             raise
@@ -119,4 +128,7 @@ def _understood(options: TrainFlags, given: dict[str, Any]) -> Run:
         device="cuda" if torch.cuda.is_available() else "cpu",
         ranks=several,
         recompute=options.recompute,
+        tracker=options.tracker,
+        success_every=options.success_every,
+        success_scenes=options.success_scenes,
     )

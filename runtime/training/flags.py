@@ -1,5 +1,6 @@
 """The command lines of `train` and `demos`. Read by runtime/cli.py before torch or a simulator is loaded."""
 
+import importlib.util
 from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -65,6 +66,13 @@ class TrainFlags(Flags):
     """Compute activations again in the backward pass: less memory, more time."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of weights and samples."""
+    tracker: Literal["tensorboard", "wandb", "trackio"] = "tensorboard"
+    """Where the curves go: OUT/curves for tensorboard; wandb and trackio are packages of their own."""
+    success_every: int | None = Field(default=None, ge=1, le=10**8)
+    """action: steps after which scenes of the simulator are played, a multiple of --schedule.save_every; their success is among
+    the curves. Default: never."""
+    success_scenes: int = Field(default=10, ge=1, le=10_000)
+    """With --success-every: scenes of each task."""
     processes: int | None = Field(default=None, ge=1, le=64)
     """Training processes on this machine; default: one per GPU."""
     machines: int = Field(default=1, ge=1, le=1024)
@@ -149,7 +157,9 @@ def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
     for part, source in given.get("policy", {}).get("published", {}).items():
         check_source(source.get("repo"), f"--policy.published.{part}.repo")
     Ranks(flags.processes or 1, flags.machines, flags.meet).check()
-    schedule(flags, given)
+    _check_tracker(flags.tracker)
+    planned = schedule(flags, given)
+    _check_success(flags, planned)
     losses, chosen, films = cloning(given), config(flags, given), filming(given)
     if losses.video_loss and not chosen.hears_video:
         raise SettingsError(
@@ -164,6 +174,24 @@ def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
     if films.lora_rank and flags.stage == "action":
         raise SettingsError(f"--filming.lora_rank {films.lora_rank}: applies to train.sh video; leave it out")
     check_demonstrations(flags.data, "--data")
+
+
+def _check_tracker(tracker: str) -> None:
+    if tracker != "tensorboard" and importlib.util.find_spec(tracker) is None:
+        raise SettingsError(f"--tracker {tracker}: is not installed; pip install {tracker}, or leave it out")
+
+
+def _check_success(flags: TrainFlags, planned: Schedule) -> None:
+    every = flags.success_every
+    if every is None:
+        return
+    if flags.stage == "video":
+        raise SettingsError(f"--success-every {every}: applies to train.sh action; leave it out")
+    if every % planned.save_every:
+        raise SettingsError(
+            f"--success-every {every}: must be a multiple of --schedule.save_every ({planned.save_every}); give a multiple, or "
+            "another --schedule.save_every"
+        )
 
 
 def _values(arguments: Sequence[str]) -> dict[str, Any]:

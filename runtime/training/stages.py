@@ -7,7 +7,6 @@ from pathlib import Path
 import torch
 from torch import nn
 from torch.utils.data import Dataset
-from torch.utils.tensorboard.writer import SummaryWriter
 
 from models import normalize
 from models.checkpoint import CPU, Checkpoint, Stored, save
@@ -26,17 +25,22 @@ from models.train.action import CloningLoss
 from models.train.choices import Schedule
 from models.train.joint import JointLoss
 from models.train.live_features import LiveFeatures
-from models.train.loop import Progress, fit
+from models.train.loop import fit
 from models.train.prepared import Prepared, Tensors
 from models.train.recompute import recompute
 from models.train.samples import Samples, Shard
+from models.train.training_state import steps_done
 from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Windows, latent_spread
 from runtime.host.progress import bar
 from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
 from runtime.training import ranks
+from runtime.training.checks import Checks, held_out
+from runtime.training.curves import Curves
 from runtime.training.preparation import Preparation, open_video
 from runtime.training.run import Run
+
+_PLOT_EVERY = 20  # steps between the points of a curve; chosen: a thousand points of a usual training
 
 
 def video(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) -> Path:
@@ -53,15 +57,12 @@ def video(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) -
     films = [Film(*both) for both in zip(latents, rows, strict=True)]
     network = FlowLoss(slow.backbone, [embedding.video for embedding in preparation.texts(wordings)])
     learner = _learning(slow, run)
-    _fit(
-        run,
-        pool,
-        network,
-        Windows(films, run.filming, run.seed),
-        run.schedule,
-        "flow",
-        lambda: _save_video(run.out / "checkpoint", config, learner, instructor),
-    )
+
+    def keep() -> dict[str, float]:
+        _save_video(run.out / "checkpoint", config, learner, instructor)
+        return {}
+
+    _fit(run, pool, network, Windows(films, run.filming, run.seed), run.schedule, "flow", keep)
     return run.out / "checkpoint"
 
 
@@ -90,8 +91,9 @@ def _autoencoder(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstrat
     network = AutoencoderLoss(vae, run.filming)
     averaged: dict[str, torch.Tensor] = {}
 
-    def keep() -> None:
+    def keep() -> dict[str, float]:
         averaged.update({name: tensor.detach().cpu().clone() for name, tensor in vae.state_dict().items()})
+        return {}
 
     _fit(run, pool, network, Pictures(pictures, run.filming, run.seed), run.autoencoder, "autoencoder", keep)
     vae.cpu().load_state_dict(averaged or vae.state_dict())  # only the first process is told
@@ -133,9 +135,13 @@ def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) 
     instructor = opened.instructor()
     tasks = [demonstration.task for demonstration in demonstrations]
     shards = [Shard(*parts) for parts in zip(pictures, features, tasks, rows, strict=True)]
+    apart = held_out(demonstrations, run.cloning.held_out_share, run.seed)
+    learnt, held = ([shard for place, shard in enumerate(shards) if (place in apart) is kept] for kept in (False, True))
     beginning = opened
     if not run.begin:
-        beginning = Checkpoint(config, statistics.of(pictures, config.horizon, config.targets), None, run.seed)
+        learnt_pictures = [shard.pictures for shard in learnt]
+        measured = statistics.of(learnt_pictures, config.horizon, config.targets)
+        beginning = Checkpoint(config, measured, None, run.seed)
     measured, fast = beginning.statistics, beginning.fast_to_train()
     torch.manual_seed(run.seed)
     network = _cloning(run, fast, slow, texts, empty.language)
@@ -144,11 +150,16 @@ def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) 
     own: set[PartName] = {"image"}  # of the published parts, those that are no longer as they were published
     if joint or (video is not None and StoredTensors(video).names("slow.backbone.transformer.")):
         own.add("video")
-    batches = Samples(shards, config, measured, run.cloning, run.seed)
+    batches, tested = (
+        Samples(some, config, measured, run.cloning, run.seed) if some else None for some in (learnt, held)
+    )
+    assert batches is not None, "of each task something is learnt from"
+    checks = Checks(run, network, tested, tasks)
 
-    def keep() -> None:
+    def keep() -> dict[str, float]:
         with token_statistics.measured(network, batches):
             save(folder, config, measured, parts, trained=frozenset(own))
+            return checks.found(folder, steps_done(run.out / "action"))
 
     rates = [(former, run.cloning.former_rate) for former in network.formers]
     _fit(run, pool, network, batches, run.schedule, "action", keep, rates)
@@ -195,29 +206,29 @@ def _cloning(
 
 def _fit(
     run: Run, pool: WorkerPool, network: nn.Module, batches: Dataset[Tensors], schedule: Schedule, name: str,
-    keep: Callable[[], None], own_rates: Sequence[tuple[nn.Module, float]] = (),
+    keep: Callable[[], dict[str, float]], own_rates: Sequence[tuple[nn.Module, float]] = (),
 ) -> None:  # fmt: skip
-    """Train with a progress bar and curves; `keep` writes what has been learnt."""
+    """Train with a progress bar and curves; `keep` writes what has been learnt, and measures it."""
     pool.release()  # else its workers' video models would lie on the card throughout
     chief = ranks.chief()
-    curves = SummaryWriter(str(run.out / "curves" / name)) if chief else None
+    curves = Curves(run if chief else None, name)
+
+    def kept(_: nn.Module) -> None:
+        if figures := keep():
+            curves.write(figures, steps_done(run.out / name) - 1)
+
     with bar(schedule.steps, name, "step", disable=not chief) as shown:
         mean: float | None = None
-        for news in fit(network, batches, schedule, run.out / name, lambda _: keep(), own_rates):
+        for news in fit(network, batches, schedule, run.out / name, kept, own_rates):
             shown.update(news.step + 1 - shown.n)
             mean = news.loss if mean is None else mean + (news.loss - mean) / 100
             shown.set_postfix(loss=f"{mean:.4f}", refresh=False)
-            if news.step % 20 == 0 and curves is not None:
-                _plot(curves, news)
-    if curves is not None:
-        curves.close()
+            if news.step % _PLOT_EVERY == 0:
+                figures = {"loss": news.loss, "learning rate": news.learning_rate, "gradient": news.gradient}
+                curves.write(figures, news.step)
+    curves.close()
     if mean is None and chief:
         say(f"{name}: already trained for {schedule.steps} steps; give more --steps to go on")
-
-
-def _plot(curves: SummaryWriter, news: Progress) -> None:
-    curves.add_scalar("loss", news.loss, news.step)
-    curves.add_scalar("learning rate", news.learning_rate, news.step)
 
 
 def _table(demonstrations: Sequence[Demonstration]) -> tuple[list[str], list[tuple[int, ...]]]:

@@ -6,6 +6,7 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import cast
 
 import pytest
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -21,13 +22,14 @@ usual = pytest.mark.usefixtures("fresh_accelerator", "here")
 
 def demonstrations(task: str, count: int) -> list[Demonstration]:
     """So many of a task; they are not read."""
-    return [Demonstration(Path(f"{task}/episode_{number}.hdf5"), None, task, 30, ("do it",)) for number in range(count)]
+    return [Demonstration(Path(f"{task}/episode_{number}.hdf5"), None, task, ("do it",), 30) for number in range(count)]
 
 
 def curves(out: Path) -> dict[str, dict[int, float]]:
     """All curves of stage 2 that TensorBoard would draw, by name."""
     read = EventAccumulator(str(out / "curves" / "action")).Reload()
-    return {name: {event.step: event.value for event in read.Scalars(name)} for name in read.Tags()["scalars"]}
+    names = cast(list[str], read.Tags()["scalars"])
+    return {name: {event.step: event.value for event in read.Scalars(name)} for name in names}
 
 
 @pytest.mark.parametrize(

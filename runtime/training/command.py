@@ -5,7 +5,6 @@ OUT holds the run: `run.json` (every setting, the revision), `state/` to resume 
 came out of it, `checkpoint/`. The same command again resumes where it was stopped.
 """
 
-import errno
 from typing import Any
 
 from models.data.demonstrations import Demonstration, find, to_learn_from, unfit
@@ -20,8 +19,6 @@ from runtime.training import flags, ranks
 from runtime.training.flags import TRAIN, TrainFlags
 from runtime.training.ranks import Ranks
 from runtime.training.run import Run, remember
-
-_DISK_FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # no room on it, a quota, or a limit of one file's size
 
 
 def main(arguments: list[str]) -> int:
@@ -68,12 +65,6 @@ def train(arguments: list[str]) -> Run:
             trained = stage(run, pool, demonstrations)
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
-    except OSError as error:
-        if error.errno not in _DISK_FULL:
-            raise
-        raise RuntimeFault(
-            f"{run.stage}: {error.strerror} ({error.filename or run.out}); make room, then repeat the command"
-        ) from None
     except (RuntimeError, MemoryError) as error:
         if (said := needs.no_room(run, error)) is None:
             raise

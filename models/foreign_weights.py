@@ -14,6 +14,7 @@ from safetensors import safe_open
 
 from models import json_file
 from models.errors import ModelError
+from models.sources import OF_TORCH
 from models.weight_check import UNREADABLE, why_unreadable
 
 Stored = Mapping[str, Callable[[], torch.Tensor]]
@@ -21,7 +22,7 @@ Stored = Mapping[str, Callable[[], torch.Tensor]]
 
 _AGAIN = "copy the folder again"
 _INDEX = "*.safetensors.index.json"
-_OF_TORCH = ("*.pt", "*.pth", "*.bin")
+_OF_TORCH = tuple(f"*{suffix}" for suffix in OF_TORCH)
 _WRAPPERS = (
     "state_dict",
     "module",

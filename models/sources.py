@@ -3,12 +3,16 @@
 Called by runtime/policy/weights.py, which fetches, and by models/published.py, which looks for them.
 """
 
+from pathlib import Path
 from typing import Literal
 
 from models.config.policy import PolicyConfig
 from models.config.source import Source
+from models.data import foreign_files
 
 PartName = Literal["video", "transformer", "image", "text", "head"]
+OF_TORCH = (".pt", ".pth", ".bin")
+"""How the files end that torch.save writes, as trainers name them."""
 
 _TOKENIZER = ("*.json", "spiece.model", "tokenizer.model", "*.txt")
 FILES: dict[PartName, tuple[str, ...]] = {
@@ -22,6 +26,11 @@ FILES: dict[PartName, tuple[str, ...]] = {
     "text": ("config.json", "*.safetensors", "model.safetensors.index.json", "pytorch_model*.bin", *_TOKENIZER),
     "head": ("config.json", "model.safetensors", "pytorch_model.bin"),
 }  # fmt: skip
+
+
+def holds_weights(folder: Path) -> bool:
+    """Whether any file below a folder may be weights, by its name alone."""
+    return foreign_files.holds(folder, lambda path: path.suffix in (".safetensors", *OF_TORCH))
 
 
 def sources(config: PolicyConfig) -> dict[PartName, Source]:

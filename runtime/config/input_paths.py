@@ -2,7 +2,7 @@
 Called by the flags of commands; output_paths.py is about what they write.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,8 @@ from models.config.source import Source
 from models.data import demonstration_files
 from models.errors import ModelError
 from models.identity import checkpoint_folder, stored_config
+from models.refusal import nearest
+from models.sources import OF_TORCH, holds_weights
 from runtime.errors import SettingsError
 
 
@@ -32,6 +34,23 @@ def check_demonstrations(folder: Path | None, flag: str) -> None:
         raise SettingsError(f"{flag} {folder}: {demonstration_files.NONE}")
 
 
+def check_tasks(folder: Path, names: Sequence[str], flag: str) -> None:
+    """Raises SettingsError for a task that none of a folder's demonstrations does, or for an unreadable demonstration."""
+    from models.data import demonstrations  # they need HDF5 and Arrow, which most commands do without
+
+    try:
+        found = demonstrations.to_learn_from(demonstrations.find(folder), folder)
+    except ModelError as error:
+        raise SettingsError(str(error)) from None
+    there = sorted({demonstration.task for demonstration in found})
+    for name in names:
+        if name not in there:
+            raise SettingsError(
+                f"{flag} {name:.60}: must be all, or one or more of {', '.join(there)}, the tasks in {folder}"
+                f"{nearest(name, there)}"
+            )
+
+
 def check_checkpoint(path: Path | None, flag: str) -> None:
     """Raises SettingsError for a folder that was given and holds no checkpoint, or one whose config.json is wrong.
 
@@ -49,10 +68,15 @@ def check_checkpoint(path: Path | None, flag: str) -> None:
 
 
 def check_source(text: str | None, flag: str) -> None:
-    """Raises SettingsError for published weights on this machine (/..., ./..., ~...) that are not there."""
+    """Raises SettingsError for published weights on this machine (/..., ./..., ~...) that are not there, or hold none."""
     folder = None if text is None else Source.model_construct(repo=text).folder
-    if folder is not None and not folder.exists():
-        raise SettingsError(f"{flag} {text}: does not exist; give the folder of the weights, or REPOSITORY@COMMIT")
+    if folder is None:
+        return
+    remedy = "give the folder of the weights, or REPOSITORY@COMMIT"
+    if not folder.exists():
+        raise SettingsError(f"{flag} {text}: does not exist; {remedy}")
+    if folder.is_dir() and not holds_weights(folder):
+        raise SettingsError(f"{flag} {text}: holds no weights (*.safetensors, *{', *'.join(OF_TORCH)}); {remedy}")
 
 
 def check_settings(given: Mapping[str, Any]) -> None:

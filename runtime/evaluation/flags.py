@@ -207,6 +207,8 @@ def _check_influence(flags: InfluenceFlags, given: dict[str, Any]) -> None:
     check_settings(given)
     if settings_of(given).shift == "blackout":
         raise SettingsError("--shift blackout: changes no scene; give objects, background, lighting or all")
+    if flags.data is not None and flags.task != "all":
+        input_paths.check_tasks(flags.data, flags.task.split(","), "--task")  # last, for it opens every file
 
 
 INFLUENCE = CommandLine(

@@ -10,10 +10,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from drivers.sim.tasks import TASKS
 from drivers.task_names import TASK_NAMES
+from models.data import hdf5
+from models.data.episode import Episode
 from runtime import cli
 
 ROOT = Path(__file__).parents[2]
@@ -261,6 +264,12 @@ def test_what_is_wrong_is_one_line_and_loads_nothing(number: int, refused: list[
     assert CHECKED[number][1] in err
 
 
+def episode(success: bool) -> Episode:
+    """Arms that stand still, without pictures."""
+    still = np.zeros((4, 14), np.float32)
+    return Episode(still, still, still, still, {}, ("stand the book up",), "stand_book", success=success)
+
+
 @pytest.fixture(scope="module")
 def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Folders and files that are there, and are not what they are given for."""
@@ -269,6 +278,9 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "damaged").mkdir()
     (folder / "damaged" / "config.json").write_text("{}")
     (folder / "text").write_text("a text")
+    for name, success in (("data", True), ("failures", False)):
+        (folder / name).mkdir()
+        hdf5.write(folder / name / "0.hdf5", episode(success))
     return folder
 
 
@@ -297,14 +309,38 @@ UNFIT: list[tuple[str, str]] = [
     ("evaluate --compare text text", "--compare text: not a file of evaluate --json"),
     ("evaluate --arms.rate_hz 100", "--arms.rate_hz 100: must be 200 on the virtual clock; leave it out"),
     ("weights --checkpoint damaged", "--checkpoint: checkpoint damaged: config.json cannot be read (name is missing"),
+    ("weights --transformer empty", "--transformer empty: holds no weights (*.safetensors, *.pt, *.pth, *.bin); give"),
+    ("robot --policy.published.image damaged", "--policy.published.image damaged: holds no weights (*.safetensors, "),
+    ("train video --data data --out out --policy.published.head.repo empty", "head.repo empty: holds no weights"),
 ]
+OPENED: list[tuple[str, str]] = [
+    (
+        "influence --data data --task stand_hook",
+        "--task stand_hook: must be all, or one or more of stand_book, the tasks in data; did you mean stand_book?",
+    ),
+    ("influence --data data --task stand_book,sit", "--task sit: must be all, or one or more of stand_book"),
+    ("influence --data failures --task stand_book", "failures: holds only 1 failure, which train.sh video may use"),
+]
+"""Which tasks demonstrations do stands in the files: only what reads them may be loaded."""
+READERS = ["h5py", "pyarrow"]
 
 
 @pytest.fixture(scope="module")
 def unfit(given: Path) -> list[Answer]:
     """What the command answers to what is there and is unfit."""
-    there = {path.name: str(path) for path in given.iterdir()} | {"out": str(given / "out")}
-    return asked(*([there.get(word, word) for word in line.split()] for line, _ in UNFIT))
+    return asked_within(given, UNFIT)
+
+
+@pytest.fixture(scope="module")
+def opened(given: Path) -> list[Answer]:
+    """The same of what has to be opened to be judged."""
+    return asked_within(given, OPENED)
+
+
+def asked_within(folder: Path, lines: list[tuple[str, str]]) -> list[Answer]:
+    """What the command answers to lines that name what lies in a folder."""
+    there = {path.name: str(path) for path in folder.iterdir()} | {"out": str(folder / "out")}
+    return asked(*([there.get(word, word) for word in line.split()] for line, _ in lines))
 
 
 @pytest.mark.parametrize("number", range(len(UNFIT)), ids=lambda number: UNFIT[number][0])
@@ -313,6 +349,16 @@ def test_what_is_unfit_is_one_line_and_loads_nothing(number: int, unfit: list[An
     assert (status, out, heavy) == (2, "", []), err
     assert len(err.splitlines()) == 1
     assert UNFIT[number][1] in err.replace(f"{given}/", "")
+
+
+@pytest.mark.parametrize("number", range(len(OPENED)), ids=lambda number: OPENED[number][0])
+def test_what_demonstrations_show_is_one_line_and_loads_only_their_readers(
+    number: int, opened: list[Answer], given: Path
+) -> None:
+    status, out, err, heavy = opened[number]
+    assert (status, out, heavy) == (2, "", READERS), err
+    assert len(err.splitlines()) == 1
+    assert OPENED[number][1] in err.replace(f"{given}/", "")
 
 
 def test_every_command_is_refused_something() -> None:

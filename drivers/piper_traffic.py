@@ -93,7 +93,7 @@ def of_silence(state: str) -> Finding:
     """What a bus that carries nothing tells, by the state of the kernel's interface; empty where that is not known."""
     if state == "ERROR-ACTIVE":  # what we sent was acknowledged, else the interface would count errors
         found = "no frames on its bus, but ours are acknowledged: it may be set to lead, and is then silent until moved"
-        return Finding(found, f"move it by hand and look again; if it leads, {_FOLLOW}")
+        return Finding(found, f"move it by hand and check again; if it leads, {_FOLLOW}")
     if state in ("ERROR-WARNING", "ERROR-PASSIVE"):
         return Finding("no frames on its bus, and ours are not acknowledged", _POWER)
     return Finding("no frames on its bus", f"{_POWER}; an arm that is set to lead is silent: {_FOLLOW}")

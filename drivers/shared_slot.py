@@ -71,7 +71,7 @@ class SharedSlot:
             payload = self._map[start + _LENGTH.size : start + _LENGTH.size + size]
             if self.count - count < _PLACES - 1:  # else its place may be under way again
                 return payload
-        raise DriverError(f"slot {self.path.name}: is written faster than it can be read")
+        raise DriverError(f"slot {self.path.name}: is written faster than it can be read; end other programs")
 
     def close(self) -> None:
         """Unmap the memory; the file stays for the other side."""

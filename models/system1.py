@@ -62,7 +62,7 @@ class FastSystem(ChunkPredictor, nn.Module):
             self.denoised(ChunkInputs.blank(self.config, language))
 
     def denoised(self, given: ChunkInputs) -> torch.Tensor:
-        assert self._sampler is not None and self._words is not None, "instructed comes first"
+        assert self._sampler is not None and self._words is not None, "call instructed() before denoised()"
         inputs = [given.images, given.age_s, given.state, given.noise, given.prefix, given.committed]
         inputs += [] if given.conditions is None else [given.conditions]
         if self._graphs is None:

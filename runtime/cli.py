@@ -38,9 +38,7 @@ GROUPS: dict[str, dict[str, Command]] = {
         "replay": Command("runtime.replay.command", "replay a session: bit for bit, paced, what-if, on the robot"),
         "console": Command("runtime.console.alone", "show recorded sessions in a browser"),
         "trace": Command("runtime.session.trace", "convert a session to a trace for ui.perfetto.dev"),
-        "explain": Command(
-            "runtime.explanation.command", "show where in the pictures a policy found what moves the arms"
-        ),
+        "explain": Command("runtime.explanation.command", "show which parts of the pictures move the arms"),
     },
     "data and policies": {
         "record": Command("runtime.supervisor.record", "record demonstrations with leader arms"),

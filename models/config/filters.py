@@ -16,8 +16,8 @@ class Filters(Part):
 
     spatial: Literal["sobel", "scharr", "laplacian", "none"] = "sobel"
     border: Literal["replicate", "zeros"] = "replicate"
-    """What the spatial filter finds beyond the border. replicate: the outermost features again, so that the border is no
-    boundary; zeros: nothing, so that it is one (released code). The paper does not say."""
+    """What the spatial filter sees beyond the border. replicate: the outermost features again, so that the border is no
+    edge; zeros: nothing, so that it is an edge (released code). The paper does not say."""
     laplacian: Literal["signed", "absolute"] = "signed"
     """Whether the Laplacian keeps its sign, or only its magnitude, as Sobel and Scharr do (released code)."""
     root_floor: float = Field(default=0.0, ge=0, le=1e6)

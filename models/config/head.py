@@ -33,7 +33,8 @@ class Head(Part):
     guess_tokens: int = Field(default=0, ge=0, le=LARGEST_WIDTH)
     """Numbers of each of System 2's tokens for that perceptron; 0: only their mean."""
     guess_blend: int = Field(default=0, ge=0, le=4096)
-    """Targets within which that estimate leads from where the committed ones end back to itself; 0: it ignores these."""
+    """Number of targets over which that estimate blends from the end of the committed targets to its own; 0: it ignores
+    these."""
     norm: Literal["rms", "variance"] = "rms"
     """What the blocks' norms divide by. rms: the root of the mean square; variance: the standard deviation, without centring,
     which is what RDT-1B's weights were trained with (timm 1.0.3's RmsNorm)."""

@@ -24,8 +24,8 @@ class QFormer(Part):
     """How a feature's place is encoded. apart: frame, row and column have channels of their own. summed: frame and place share
     theirs, so that different places look alike (policies trained before this setting)."""
     scaled: bool = False
-    """Tokens less their mean over the training data, divided by their spread there: what tells scenes apart is then as large as
-    the tokens. false: as they are (policies trained before this setting)."""
+    """Standardise the tokens: subtract their mean over the training data and divide by their spread there. Differences
+    between scenes are then as large as the tokens. false: leave them (policies trained before this setting)."""
 
     blocks: int = Field(default=0, ge=0, le=64)
     """Residual blocks over each frame's grid before the queries read it; 0: none, as in the paper. Queries alone do not find

@@ -76,7 +76,7 @@ class Augmentation(Part):
     noise: float = Field(default=0.03, ge=0, le=1)
     """Largest standard deviation of a pixel's noise, as a share of white."""
     shift_px: int = Field(default=1, ge=0, le=64)
-    """Farthest that a picture is moved; one of 64 pixels of the head camera's shows 14 mm of the table."""
+    """Largest shift of a picture. In a head picture 64 pixels wide, one pixel shows 14 mm of the table."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:
@@ -102,9 +102,9 @@ class Prefixes(Part):
     delay_steps: int = Field(default=6, ge=1, le=_LONGEST_CHUNK)
     """Longest delay, in steps of a demonstration."""
     largest_rad: float = Field(default=0.15, gt=0, le=3.2)
-    """Largest deviation of an arm's joint, by whatever it comes."""
+    """Largest deviation of an arm's joint, from any cause."""
     blend_targets: int = Field(default=12, ge=1, le=_LONGEST_CHUNK)
-    """Targets within which a chunk leads back to the demonstration."""
+    """Number of targets over which a chunk leads back to the demonstration."""
 
 
 class Cloning(Part):
@@ -129,7 +129,7 @@ class Cloning(Part):
     picture_dropout: float = Field(default=0.1, ge=0, le=1)
     """Share of System 1's images that are grey, each drawn by itself, as in RDT-1B."""
     black_share: float = Field(default=0.15, ge=0, le=1)
-    """Share of observations in which all of System 1's images are black, so that it learns to act on what System 2 says."""
+    """Share of observations in which all of System 1's images are black, so that it learns to act on System 2's tokens."""
     one_black_share: float = Field(default=0.1, ge=0, le=1)
     """Share of further observations in which both images of one camera are black."""
     state_dropout: float = Field(default=0.1, ge=0, le=1)
@@ -146,8 +146,8 @@ class Cloning(Part):
     """The eyes learn from the newest images alone. The older ones look almost alike; without them a step takes less time."""
     augmentation: Augmentation = Augmentation()
     changed_versions: int = Field(default=0, ge=0, le=64)
-    """How often System 2's features are prepared once more, of pictures that are changed as `augmentation` says, each episode
-    alike throughout. Disk and time of the preparation grow with it; 0: only of the pictures as they are."""
+    """Number of further copies of System 2's features, prepared from pictures that are changed as `augmentation` says, each
+    episode alike throughout. Each copy adds its disk space and time; 0: only the unchanged pictures."""
     task_power: float = Field(default=0.5, ge=0, le=1)
     """Tasks are drawn by their number of steps to this power; 1: by steps, 0: evenly."""
     held_out_share: float = Field(default=0.0, ge=0, le=0.9)
@@ -157,10 +157,10 @@ class Cloning(Part):
     token_loss: float = Field(default=0.3, ge=0, le=_HEAVIEST)
     """Weight of a further loss: of a chunk that is predicted from System 2's tokens, joints and age alone. 0: none."""
     grip_loss: float = Field(default=0.0, ge=0, le=_HEAVIEST)
-    """Weight of further losses: of where each hand next opens or closes, told from System 2's tokens alone, and from System
-    1's newest images alone. 0: none."""
+    """Weight of further losses: of where each hand next opens or closes, predicted from System 2's tokens alone, and from
+    System 1's newest images alone. 0: none."""
     former_rate: float = Field(default=1.0, gt=0, le=_HEAVIEST)
-    """Learning rate of System 2's Q-formers, times the schedule's."""
+    """Learning rate of System 2's Q-formers, as a multiple of the schedule's."""
     prepared: bool = True
     """Compute features of the frozen video model once and keep them on disk; false: compute them while training."""
     video_loss: float = Field(default=0.0, ge=0, le=_HEAVIEST)

@@ -160,7 +160,7 @@ def _shapes(options: BenchFlags) -> dict[str, Any]:
     for name in ("arms", "touch", "missed", "refused_though_clear", "refused_though_20_mm_clear"):
         say(f"{name:<28}{result[name]:>10}")
     for name, (least, median, most) in result["over_mm"].items():
-        say(f"capsules give a smaller {name} by {least} mm at least, {median} at the median, {most} at p99")
+        say(f"capsules make the {name} smaller by {least} mm at least, {median} at the median, {most} at p99")
     return result
 
 

@@ -43,7 +43,7 @@ class BenchFlags(Flags):
     budget: bool = False
     """Measure the share of a core that each process of the simulated robot needs; every repeat runs another task."""
     shapes: bool = False
-    """Compare the capsules by which the limits keep an arm off itself and the table with the simulated arm's shapes."""
+    """Compare the capsules that the collision limits use with the exact shapes of the simulated arm."""
     poses: int = Field(default=100_000, ge=1, le=10**8)
     """With --shapes: number of poses."""
     seconds: float = Field(default=60.0, ge=0.1, le=86_400)

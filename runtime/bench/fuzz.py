@@ -92,7 +92,7 @@ class Fuzz:
         self._served_ns = 0  # when the buses' processes looked last
         self._blind = 0  # ticks in which the buses are held up
         self.kinds = {
-            "arms held up": self._hold_arms_up, "buses held up": self._hold_buses_up, "all held up": self._hold_all_up,
+            "arms stalled": self._hold_arms_up, "buses stalled": self._hold_buses_up, "all stalled": self._hold_all_up,
             "clock goes back": self._turn_back, "clock stands": self._stand,
         }  # fmt: skip
         stamp: dict[str, Any] = {"seq": 0, "epoch": 1, "stamp_ns": self._now_ns}

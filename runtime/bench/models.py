@@ -98,7 +98,7 @@ class _Bench:
         self.result["weights"]["system1"] = fast.fast.weights
         name = "system1: whole run"
         self._figure(name, lambda: whole(fast.run, self.device), _BOTH_S)
-        self._figure(f"{name}, history not known", lambda: whole(fast.run_without_history, self.device), _BOTH_S)
+        self._figure(f"{name}, history not cached", lambda: whole(fast.run_without_history, self.device), _BOTH_S)
         self._parts(fast.parts(), _BOTH_S)
         quick = name
         if self.device.type == "cuda" and name in self._figures:

@@ -31,7 +31,7 @@ class Trajectory(Section):
     smoothing: float = Field(default=10.0, ge=0, le=1e6)
     """Weight of third differences by which a chunk's targets are smoothed; 0: no smoothing."""
     numerics: Numerics = "own"
-    """own: a replay gives the same bits on every processor; lapack: by which older sessions were recorded."""
+    """own: a replay gives the same bits on every processor; lapack: older sessions were recorded with it."""
 
 
 class Ready(Section):
@@ -78,6 +78,6 @@ class Arms(Section):
     rest: Rest = Rest()
     """Pose in which the arms need no power: folded onto their stops."""
     start: Literal["disarmed", "hold", "run"] = "disarmed"
-    """State to which the program goes by itself."""
+    """Mode that the program enters by itself."""
     auto_resume: bool = False
     """Whether a HOLD for stale inputs ends by itself once they are fresh."""

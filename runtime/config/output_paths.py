@@ -21,7 +21,7 @@ def check_writable(path: Path, flag: str) -> None:
 def check_no_pipe(path: Path, flag: str) -> None:
     """Refuse a named pipe: opening it waits until somebody reads. Raises SettingsError."""
     if path.is_fifo():
-        raise SettingsError(f"{flag} {path}: is a pipe, which may wait for ever; give a file")
+        raise SettingsError(f"{flag} {path}: is a pipe, which may block for ever; give a file")
 
 
 def check_json(path: Path | None) -> None:

@@ -83,15 +83,15 @@ class Safety(Section):
     min_own_distance_m: Clearance = 0.005
     """Smallest distance between links of one arm, its base included, that are not joined to each other."""
     max_feedback_age_s: Age = 0.05
-    """Oldest joint feedback with which the arms run."""
+    """Largest age of joint feedback with which the arms run."""
     max_chunk_age_s: Age = 0.6
-    """Oldest observation of a chunk with which the arms run."""
+    """Largest age of a chunk's observation with which the arms run."""
     max_condition_age_s: ConditionAge = 4.0
-    """Oldest condition of System 2 with which the arms run."""
+    """Largest age of System 2's condition with which the arms run."""
     max_health_age_s: Age = 0.15
-    """Oldest report of the cameras with which the arms run."""
+    """Largest age of the cameras' report with which the arms run."""
     max_supervision_age_s: Age = 1.0
-    """Oldest message of the supervisor with which the arms run; it sends five per second."""
+    """Largest age of the supervisor's message with which the arms run; it sends five per second."""
     max_deadman_age_s: Age = 0.3
     """Longest silence of the operator's page before a HOLD, where the operator asked for the deadman."""
 

@@ -124,8 +124,8 @@ class Settings(Section):
     can: bool = False
     """Simulation: drive the arms through the real piper_sdk on emulated CAN buses."""
     shift: Shift = "none"
-    """Simulation: what no demonstration shows, in a variant drawn from the seed; all: objects, background and lighting at once;
-    blackout: System 1's images are black for 0.8 s, once in 3 s."""
+    """Simulation: change what no demonstration shows, in a variant drawn from the seed; all: objects, background and
+    lighting at once; blackout: System 1's images are black for 0.8 s in every 3 s."""
     seed: int = Field(default=0, ge=0, lt=2**31)
     """Seed of the scene and of random weights."""
     instruction: Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=1000)] | None = None

@@ -36,7 +36,7 @@ class PublishedWeights(Section):
     video: Source | None = None
     """Video model, VAE and their text encoders, in the folder layout of diffusers."""
     transformer: Source | None = None
-    """Its transformer alone, as one tuned on robot video; Wan's also as a file in the original format."""
+    """The video model's transformer alone, such as one tuned on robot video; of Wan also a file in the original format."""
     image: Source | None = None
     """SigLIP image encoder."""
     text: Source | None = None
@@ -97,8 +97,8 @@ class System1(System):
     """Time from the start of one run to the next; auto: 0.1 s, or longer where the first second shows that runs take longer."""
 
     numerics: Literal["lean", "plain"] = "lean"
-    """lean: half the operations, captured as CUDA graphs on a GPU, at the start and for each new instruction; plain: those by
-    which older sessions were recorded. The two differ by rounding alone."""
+    """lean: half the operations, captured as CUDA graphs on a GPU, at the start and for each new instruction; plain: the
+    operations with which older sessions were recorded. The two differ by rounding alone."""
 
     @property
     def first_period_s(self) -> float:
@@ -120,10 +120,11 @@ class System2(System):
     storage: Literal["same", "float8"] = "same"
     """float8: keep the video model's weights in half the memory and convert each layer to `dtype` when it runs."""
     numerics: Literal["lean", "plain"] = "lean"
-    """lean: a third of the operations, captured as CUDA graphs on a GPU; plain: diffusers' own, by which older sessions were
-    recorded. The two differ by rounding alone; a session replays by the one that it was recorded with."""
+    """lean: a third of the operations, captured as CUDA graphs on a GPU; plain: diffusers' own, with which older sessions
+    were recorded. The two differ by rounding alone; a session replays with the one that it was recorded with."""
     modulation: Literal["device", "host"] = "device"
-    """host: leave the weights that only a new instruction needs in the CPU's memory; it then takes longer to be read."""
+    """host: keep the weights that only a new instruction needs in the CPU's memory; encoding an instruction then takes
+    longer."""
 
     @property
     def without_graphs(self) -> str:

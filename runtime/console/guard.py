@@ -39,7 +39,7 @@ class Guard:
         if page is not None and (page.scheme, page.netloc) != ("https" if secure else "http", host):
             return 403, f"Origin: pages of {(origin or '')[:80]!r} may not use this console"
         if self.token and not (self._is_token(cookie) or self._is_token(authorization.removeprefix(_BEARER))):
-            return 401, "token is missing or wrong; open the address with ?token= and the token, as robot.sh tells"
+            return 401, "token is missing or wrong; open the address that robot.sh prints, with ?token= and the token"
         return None
 
     def lets_in(self, token: str) -> bool:

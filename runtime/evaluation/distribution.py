@@ -88,7 +88,7 @@ class Distribution(_Kept):
         return self
 
     def __str__(self) -> str:
-        return f"{self.variant}, {self.fixed.name} fixed: {self.successes} of {len(self.outcomes)} scenes done"
+        return f"{self.variant}, {self.fixed.name} fixed: {self.successes} of {len(self.outcomes)} scenes succeeded"
 
     @property
     def side(self) -> str:
@@ -142,9 +142,7 @@ def read(path: Path) -> list[Distribution]:
         return []
     except ValidationError as error:
         place = ".".join(map(str, error.errors()[0]["loc"])) or "all of it"
-        raise SettingsError(
-            f"{path}: not a record of paths ({place} is not what it must be); give another --out"
-        ) from None
+        raise SettingsError(f"{path}: not a record of paths ({place} is invalid); give another --out") from None
     except OSError as error:
         raise SettingsError(f"{path}: not a record of paths ({error.strerror}); give another --out") from None
 

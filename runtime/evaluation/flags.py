@@ -40,11 +40,11 @@ class EvaluateFlags(Flags):
     """
 
     files: CliPositionalArg[Annotated[tuple[Path, ...], Says(expects="two files of evaluate --json")]] = ()
-    """--compare: the two files."""
+    """With --compare: the two files."""
     task: Annotated[str, Says(metavar="NAME,...", listed=("all", *TASK_NAMES))] = "all"
     """Tasks, separated by commas, or all."""
     rollouts: int | None = Field(default=None, ge=1, le=10_000)
-    """Rollouts per repeat; default: 50, in a sweep 20. Paths: the most scenes of a panel; default: 200."""
+    """Rollouts per repeat; default: 50, in a sweep 20. With --sweep paths: most scenes of a panel; default: 200."""
     repeats: int | None = Field(default=None, ge=1, le=100)
     """Repeats; default: 3, in a sweep 1."""
     seed: int = Field(default=KEPT_FROM, ge=KEPT_FROM, le=10**9)
@@ -79,27 +79,27 @@ class EvaluateFlags(Flags):
     sweep: SweepName | None = None
     """Ablation of the paper to run."""
     out: Folder = Path("sweeps")
-    """Sweep: folder for tables, plots and policies."""
+    """With --sweep: folder for tables, plots and policies."""
     data: Folder | None = None
-    """Sweep: demonstrations to train on."""
+    """With --sweep: demonstrations to train on."""
     video: Folder | None = None
-    """Sweep: checkpoint of stage video."""
+    """With --sweep: checkpoint of stage video."""
     cache: Folder | None = None
-    """Sweep: folder for prepared demonstrations; default: OUT/cache."""
+    """With --sweep: folder for prepared demonstrations; default: OUT/cache."""
     train_steps: int = Field(default=6000, ge=1, le=10**8)
-    """Sweep: training steps of each policy."""
+    """With --sweep: training steps of each policy."""
     train_seeds: tuple[Seed, ...] = (0,)
-    """Sweep: train each variant once with each of these seeds."""
+    """With --sweep: train each variant once with each of these seeds."""
     variants: tuple[str, ...] = ()
-    """Sweep: only these variants."""
+    """With --sweep: only these variants."""
     processes: int = Field(default=1, ge=1, le=64)
-    """Sweep: training processes."""
+    """With --sweep: training processes."""
     successes: int = Field(default=40, ge=1, le=1000)
-    """Paths: successful rollouts of each panel."""
+    """With --sweep paths: successful rollouts of each panel."""
     fixed: Literal["both", "green_bottle", "red_bottle"] = "both"
-    """Paths: bottle whose start is fixed; both: one after the other, a row of the plot each."""
+    """With --sweep paths: bottle whose start is fixed; both: each in turn, as a row of the plot."""
     fixed_scene: Scene | None = None
-    """Paths: scene whose start of that bottle is taken; default: --seed."""
+    """With --sweep paths: scene that gives the fixed start; default: --seed."""
 
     @property
     def of_repeat(self) -> int:
@@ -169,22 +169,23 @@ class EvaluateFlags(Flags):
 class InfluenceFlags(Flags):
     """Measure how far a policy's chunks depend on System 2's tokens, on images and on committed targets.
 
-    Each is put in from another scene of the same task, instruction and step, while all else stays. Tokens are understood where
-    a chunk errs less with its own scene's than with their mean. Settings of the robot may follow: --policy.checkpoint, --shift.
+    Each is replaced by that of another scene with the same task, instruction and step, while all else stays. A policy
+    understands the tokens if its chunk errs less with its own scene's than with their mean. Settings of the robot may
+    follow: --policy.checkpoint, --shift.
     """
 
     task: Annotated[str, Says(metavar="NAME,...", listed=("all", *TASK_NAMES))] = "all"
-    """Tasks, separated by commas, or all; with --data all that it holds."""
+    """Tasks, separated by commas, or all; with --data: tasks of these demonstrations."""
     data: Folder | None = None
     """Demonstrations to read; default: what the scripted expert does in simulated scenes."""
     scenes: int = Field(default=16, ge=2, le=10_000)
     """Scenes of each task."""
     steps: tuple[Annotated[int, Field(ge=0, le=100_000)], ...] = (20, 40, 60)
-    """Steps of a demonstration at which chunks are compared; 30 a second."""
+    """Steps of a demonstration at which chunks are compared; 30 per second."""
     lag_s: float = Field(default=0.7, ge=0, le=60)
     """How much older System 2's newest frame is than System 1's; evaluate.sh --ratio 8 has 0.7."""
     others: int = Field(default=3, ge=1, le=100)
-    """How many other scenes each is compared with."""
+    """Number of other scenes that each scene is compared with."""
     seed: Scene = KEPT_FROM
     """Without --data: seed of the first scene."""
     json_file: File | None = Field(default=None, validation_alias="json")

@@ -96,7 +96,7 @@ def warnings(results: Sequence[Distribution], wanted: int) -> list[str]:
             said.append(f"{one}: fewer than the {wanted} successes of --successes; raise --rollouts")
     counts = sorted({one.successes for one in results if one.areas[one.side] is not None})
     if len(counts) > 1:
-        said.append(f"areas of {counts[0]} and of {counts[-1]} paths do not compare: a hull grows with each path")
+        said.append(f"areas of {counts[0]} and of {counts[-1]} paths cannot be compared: a hull grows with each path")
     return said
 
 

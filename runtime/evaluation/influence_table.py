@@ -19,7 +19,7 @@ _WORDS = {
     "own_error_rad": "error of the chunk with its own tokens",
     "mean_error_rad": "error with the mean of all scenes' tokens",
     "other_error_rad": "error with another scene's tokens",
-    "understood_rad": "error less with own tokens than with their mean",
+    "understood_rad": "error reduced by own tokens, against their mean",
     "kept_share": "share of a prefix's offset in the next target",
 }
 _LABEL, _COLUMN = 50, 22  # letters; chosen: three steps fit 112

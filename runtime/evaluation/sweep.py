@@ -161,11 +161,9 @@ def _earlier(path: Path) -> dict[tuple[str, int | None], Result]:
         return {}
     except ValidationError as error:
         place = ".".join(map(str, error.errors()[0]["loc"])) or "all of it"
-        raise SettingsError(
-            f"{path}: not a record of a sweep ({place} is not what it must be); give another --out"
-        ) from None
+        raise SettingsError(f"{path}: not a record of a sweep ({place} is invalid); give another --out") from None
     except (OSError, ValueError, KeyError, TypeError, RecursionError, OverflowError) as error:
-        why = str(error) if isinstance(error, ValueError) else "a row is not what it must be"
+        why = str(error) if isinstance(error, ValueError) else "a row is invalid"
         raise SettingsError(f"{path}: not a record of a sweep ({why:.80}); give another --out") from None
 
 

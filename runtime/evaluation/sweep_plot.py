@@ -87,7 +87,7 @@ def _curves(name: str, pairs: Sequence[tuple[Variant, "Result"]]) -> "Figure":
     for axes, varied in zip(panels[0], series, strict=True):
         own = sorted(((v.value, result) for v, result in pairs if v.series == varied), key=lambda pair: pair[0])
         _draw_curve(axes, [value for value, _ in own], [result for _, result in own], tasks)
-        axes.set_xlabel(f"{varied}; below: scenes done/played\n{_others(own[0][1], varied)}")
+        axes.set_xlabel(f"{varied}; below: successes/scenes\n{_others(own[0][1], varied)}")
     panels[0][0].set_ylabel("success, %")
     panels[0][0].set_ylim(0, 105)
     if len(tasks) > 1:

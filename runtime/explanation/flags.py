@@ -19,11 +19,12 @@ Second = Annotated[float, Field(ge=0, le=1e6)]
 
 
 class ExplainFlags(Flags):
-    """Show where in the pictures a policy found what moves the arms: Grad-CAM of its image encoder and of its video model.
+    """Show which parts of the pictures move the arms: Grad-CAM of a policy's image encoder and of its video model.
 
-    The scalar is the squared arm motion of a chunk's first 16 free targets, in rad^2. Grad-CAM weighs a layer's
-    channels by their mean gradient. That is 0 below a filter, so there each place weighs by its own. A strip of pictures is
-    written for each session, and one table is printed. --policy.checkpoint DIR takes another policy than the recorded one.
+    The scalar is the squared arm motion of a chunk's first 16 free targets, in rad^2. Grad-CAM weighs a layer's channels by
+    their mean gradient. Below a filter this mean is 0, so each place there is weighed by its own gradient. A strip of
+    pictures is written for each session, and one table is printed. --policy.checkpoint DIR takes another policy than the
+    recorded one.
     """
 
     sessions: CliPositionalArg[
@@ -31,7 +32,7 @@ class ExplainFlags(Flags):
     ] = Field(min_length=1)
     """Folders of sessions, or their MCAP files."""
     at: Annotated[tuple[Second, ...], Says(metavar="SECONDS", expects="times since the session began, s")] = ()
-    """Moments, in s since the session began; each takes the last chunk before."""
+    """Moments, in s since the session began; each shows the last chunk before it."""
     moments: int = Field(default=6, ge=1, le=24)
     """Without --at: this many, spread over the time in which the arms ran."""
     out: Annotated[Path | None, Says(metavar="DIR", expects="a folder")] = None

@@ -19,7 +19,7 @@ _OUTLINE = (0, 255, 255)  # of the object; chosen by eye, no map has it
 _RAMP = np.array([(120, 0, 40), (220, 30, 0), (255, 140, 0), (255, 240, 80)], float)  # from 0 to the highest; by eye
 _MOST_OPAQUE, _DIMMED = 0.85, 0.8  # where the map is highest, and the picture below; by eye
 LEGEND = (
-    "Bright: what makes the arms move more. Each map has its own highest place: brightness compares within a picture only.",
+    "Bright: what makes the arms move more. Each map has a scale of its own: compare brightness within one map only.",
     "Cyan: the object to take. on object: share of a map on it. stable: correlation with the map one frame before.",
 )
 _HEADING = 1 + len(LEGEND)  # lines over everything

@@ -45,9 +45,13 @@ ARMS = (
     _left("joint outside its range", "left arm: joint 2 is outside its range", error_bits=1 << 9),
     _left("leader plugged in", "left arm: another sender commands it", leader=True),
     _left("arm set to lead", _OLD, leads="silent"),
-    _left("arm tells as a leader", _OLD, leads="feedback"),
+    _left("arm reports as a leader", _OLD, leads="feedback"),
     Row(
-        "arm tells only its joints", Switched("left", {"mute": True}), "reports its joints but not", 1500, held_ms=1500
+        "arm reports only its joints",
+        Switched("left", {"mute": True}),
+        "reports its joints but not",
+        1500,
+        held_ms=1500,
     ),
     _left("torn joint triples", "joint readings were torn", torn=True),
     _left("gripper stuck", "left arm: gripper reports", gripper_stuck=True),
@@ -59,7 +63,7 @@ ARMS = (
     _left("another program's frames", "left arm: another sender commands it", foreign=0x151),
     _left("sending fails", "left arm: targets cannot be sent", send_fails=True),
     _left("targets lost on the way", _APART, _APART_MS, held_ms=_APART_MS, deaf=True),
-    _left("joints told as they were", _APART, _APART_MS, held_ms=_APART_MS, frozen=True),
+    _left("arm repeats its feedback", _APART, _APART_MS, held_ms=_APART_MS, frozen=True),
 )
 # Figures are the matrix's; what a fault is made of is chosen.
 READINGS = (

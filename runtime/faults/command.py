@@ -8,7 +8,7 @@ from typing import Any
 
 from runtime.faults import endurance, matrix, packets, starts, table
 from runtime.faults.flags import FAULTS, FaultsFlags
-from runtime.faults.robots import ROBOTS, chosen
+from runtime.faults.robots import ROBOTS, chosen, names_of
 from runtime.faults.row import Robot
 from runtime.host import machine
 from runtime.host.next_step import say_next
@@ -18,6 +18,9 @@ from runtime.host.terminal import say
 def main(arguments: list[str]) -> int:
     """Run the matrix, print it, and write the same as JSON. Called by runtime/cli.py."""
     flags, _ = FAULTS.read(arguments)
+    if flags.names:
+        say("\n".join(names_of(ROBOTS)))
+        return 0
     robots = ROBOTS if flags.only is None else chosen(ROBOTS, flags.only)
     say(f"video2act faults: {machine.describe()}")
     if flags.starts is not None:

@@ -13,10 +13,12 @@ _INSTEAD = ("endurance", "starts", "packets")
 
 
 class FaultsFlags(Flags):
-    """Put every fault of the matrix into running simulated robots, and measure when it is told and when the arms hold."""
+    """Put every fault of the matrix into running simulated robots, and measure when each is reported and when the arms hold."""
 
     only: Annotated[str | None, Says(metavar="NAME")] = None
-    """Only the rows whose names begin so."""
+    """Only the faults whose names begin with this."""
+    names: bool = False
+    """Only print the names of all faults; no robot is started."""
     repeats: int = Field(default=5, ge=1, le=100)
     """Runs of each robot, every row once in each; median and worst are reported."""
     endurance: float | None = Field(default=None, gt=0, le=10_000)
@@ -35,7 +37,7 @@ class FaultsFlags(Flags):
 
     @model_validator(mode="after")
     def _exclusive(self) -> Self:
-        self.check_one_of(("only", *_INSTEAD))
+        self.check_one_of(("only", "names", *_INSTEAD))
         return self
 
 

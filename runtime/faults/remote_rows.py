@@ -112,7 +112,7 @@ def _gone(name: str, fault: Injection) -> Row:
 
 # Figures are the matrix's; what a fault is made of is chosen.
 REMOTE = (
-    Row("System 2's link long", Linked("long"), "", reaction="none", lasts_s=6.0, kept=_KEPT),
+    Row("System 2's link slow", Linked("long"), "", reaction="none", lasts_s=6.0, kept=_KEPT),
     Row(
         "strangers at System 2's port", Stranger(), "", reaction="none", lasts_s=1.0, kept=_KEPT, most={"answers": 0},
         back_s=_BACK_S,

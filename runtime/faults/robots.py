@@ -6,8 +6,9 @@ A row that ends its run, or its session, is the last one of a robot.
 
 from collections.abc import Sequence
 from dataclasses import replace
+from difflib import get_close_matches
 
-from models.refusal import nearest, shown
+from models.refusal import shown
 from runtime.errors import SettingsError
 from runtime.faults import arm_rows, camera_rows, message_rows, page_rows, process_rows, remote_rows
 from runtime.faults.row import Robot, Row
@@ -74,10 +75,16 @@ SHORT = Robot(
 """The quickest rows, on one robot; within a minute. Half as many runs of System 1, so that two cores carry it."""
 
 
+def names_of(robots: Sequence[Robot]) -> list[str]:
+    """The names of all rows, in the order in which they run."""
+    return [row.name for robot in robots for row in robot.rows]
+
+
 def chosen(robots: Sequence[Robot], name: str) -> list[Robot]:
     """The robots with only those rows whose names begin so. Raises SettingsError where there is none."""
     found = [(robot, tuple(row for row in robot.rows if row.name.startswith(name))) for robot in robots]
     if not any(rows for _, rows in found):
-        names = [row.name for robot in robots for row in robot.rows]
-        raise SettingsError(f"--only {shown(name)}: must begin one of: {', '.join(names)}{nearest(name, names)}")
+        close = " or ".join(get_close_matches(name, names_of(robots), n=3, cutoff=0.5))
+        meant = f"; did you mean {close}?" if close else ""
+        raise SettingsError(f"--only {shown(name)}: no fault's name begins with this; --names lists them all{meant}")
     return [replace(robot, rows=rows) for robot, rows in found if rows]

@@ -45,7 +45,7 @@ class Examined:
         if self.lost_chunks:
             found.append(f"session: {self.lost_chunks} damaged chunks")
         if self.restarts:
-            found.append(f"session: the recorder was started again: {'; '.join(said) or 'nobody told why'}")
+            found.append(f"session: the recorder was started again: {'; '.join(said) or 'no reason was reported'}")
         return found + [f"session: {line}" for line in self.not_comparable]
 
     def unrecorded_ms(self, at_ns: int) -> float:

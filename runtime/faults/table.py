@@ -8,13 +8,13 @@ from runtime.faults.judge import Outcome, Verdict, figures
 from runtime.faults.row import Sample
 
 HEAD = (
-    f"  {'fault':<36}{'told ms':>16}{'held ms':>16}{'again ms':>16}{'of the limits':>15}{'lost':>6}   what is told\n"
-    f"  {'':<36}{'median':>8}{'worst':>8}{'median':>8}{'worst':>8}{'median':>8}{'worst':>8}"
+    f"  {'fault':<36}{'reported ms':>18}{'held ms':>18}{'running again ms':>18}{'of the limits':>15}{'lost':>6}   report\n"
+    f"  {'':<36}{'median':>9}{'worst':>9}{'median':>9}{'worst':>9}{'median':>9}{'worst':>9}"
 )
 
 
 def line(verdict: Verdict) -> str:
-    """One row: its figures, and what the operator was told."""
+    """One row: its figures, and what was reported."""
     samples = verdict.samples
     times = (_pair(samples, "seen_ms"), _pair(samples, "held_ms"), _pair(samples, "back_ms"))
     share = max((share for one in samples for share in one.shares.values()), default=None)
@@ -31,7 +31,7 @@ def line(verdict: Verdict) -> str:
 
 def _pair(samples: Sequence[Sample], name: str) -> str:
     found = figures(samples, lambda sample: getattr(sample, name))
-    return f"{'-':>8}{'-':>8}" if found is None else f"{found[0]:>8.0f}{found[1]:>8.0f}"
+    return f"{'-':>9}{'-':>9}" if found is None else f"{found[0]:>9.0f}{found[1]:>9.0f}"
 
 
 def misses(outcome: Outcome) -> list[str]:

@@ -50,7 +50,7 @@ class Bus:
         row = topic(name)
         if any(isinstance(one, Publisher) and one.topic is row for one in self._open):
             # It would take the address away: whoever is connected to the first hears nothing of the second, and the reverse.
-            raise RuntimeFault(f"{name}: {self.process} publishes it already; send by the publisher that is there")
+            raise RuntimeFault(f"{name}: {self.process} publishes it already; use that publisher")
         if row.ring:
             made = RingPublisher(self.folder, row, self.process, self._processes)
         else:

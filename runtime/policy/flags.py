@@ -24,7 +24,7 @@ class WeightsFlags(Flags):
     checkpoint: Annotated[Path | None, Says(metavar="DIR")] = None
     """Folder of a checkpoint, instead of a size."""
     transformer: Source | None = None
-    """The video model's transformer as well, where it is not its own: one tuned on robot video."""
+    """Another transformer for the video model, fetched as well: one tuned on robot video."""
 
 
 class InstructFlags(Flags):

@@ -57,7 +57,7 @@ class FastVideo2Act:
             self._tokens = (conditions, ConditionTokens(*(tensor(conditions[name]) for name in ("spatial", "motion"))))
 
     def predict_chunk(self, observation: Observation) -> NDArray[np.float32]:
-        assert observation.conditions is not None, "its needs name conditions"
+        assert observation.conditions is not None, "its requirements name conditions"
         self.foresee(observation.conditions)
         assert self._tokens is not None
         return self.network.predict_chunk(

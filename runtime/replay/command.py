@@ -89,7 +89,7 @@ def _arithmetic(session: Session, given: dict[str, Any]) -> Iterator[str]:
         recorded = session.attachments.get(f"{name}{arithmetic.SUFFIX}")
         apart = arithmetic.differences(recorded, arithmetic.of(system, checkpoint)) if recorded is not None else ""
         if apart:
-            yield f"{name} was computed by other means, so its numbers may differ by rounding: {apart}"
+            yield f"{name} was computed with other software, settings or hardware, so numbers may differ by rounding: {apart}"
 
 
 def _verdict(session: Session, reworded: int) -> str:

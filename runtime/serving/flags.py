@@ -16,9 +16,9 @@ _OF_A_POLICY = ("profile", "policy", "system1", "system2", "seed")  # of the set
 class ServeFlags(Page, Flags):
     """Serve a policy to clients of openpi: observations in, chunks of joint targets out, over a websocket.
 
-    Observations are those of openpi's ALOHA clients: images (cam_high, cam_left_wrist, cam_right_wrist), state (14 joints, rad
-    and m, left arm first) and prompt; prefix, targets that are committed already, is taken too. One client at a time; each
-    connection is an episode. Beyond loopback a client gives the token as its api_key.
+    Observations are those of openpi's ALOHA clients: images (cam_high, cam_left_wrist, cam_right_wrist), state (14 joints,
+    rad and m, left arm first) and prompt. They may have a prefix: targets that are already committed. One client at a time;
+    each connection is an episode. Beyond loopback a client gives the token as its api_key.
     """
 
     port: int = Field(default=8000, ge=0, le=65535)

@@ -36,8 +36,8 @@ class OperatorFlags(Flags):
     """
 
     command: CliPositionalArg[CommandName]
-    """arm: switch the motors on; run: let the policy move them; takeover: let the leaders; hold: brake and stay; ready, rest:
-    go to that pose; stop: emergency stop; clear: take a latched fault back; release: cut the motors' power."""
+    """arm: switch the motors on; run: let the policy move them; takeover: let the leaders move them; hold: brake and stay;
+    ready, rest: go to that pose; stop: emergency stop; clear: reset a latched fault; release: cut the motors' power."""
     confirm: bool = False
     """Confirm that somebody supports the arms."""
     run: int | None = Field(default=None, ge=1, le=_LARGEST_PROCESS)

@@ -49,7 +49,7 @@ class TrainFlags(Flags):
     size: Literal["small", "full", "full-wan"] | None = None
     """Size of the policy; default: small; not with --from."""
     video: Folder | None = None
-    """action: checkpoint of stage video, or its --out; default: the published video model, which `small` has none of."""
+    """action: checkpoint of stage video, or its --out; default: the published video model; size small has none."""
     begin: Folder | None = Field(default=None, validation_alias="from")
     """action: checkpoint of a whole policy, or its --out, to train further."""
     cache: Folder | None = None
@@ -223,13 +223,14 @@ class DemosFlags(Flags):
     after_failure: bool = False
     """Begin each episode where a failed attempt left the scene; use other seeds than for other demonstrations."""
     cut_after: int | None = Field(default=None, ge=1, le=10_000)
-    """Keep so many steps of each episode, and the targets after them: a scene of three steps takes a tenth of the time."""
+    """Keep only this many steps of each episode, and the targets after them. A scene of three steps takes a tenth of the
+    time."""
     randomise: bool = False
-    """Draw each episode's world from its seed: colours, textures, lamps, cameras, girths, objects that lie about, and where the
-    arms begin."""
+    """Draw each episode's world from its seed: colours, textures, lamps, cameras, objects' thickness, further objects on the
+    table, and where the arms begin."""
     kind: Literal["expert", "disturbed", "chance"] = "expert"
-    """disturbed: the expert, pushed hard; chance: motions to places by chance. Both are films from the head camera for train.sh
-    video, whether or not the task gets done; train.sh action leaves them out."""
+    """disturbed: the expert, pushed hard; chance: motions to random places. Both are films from the head camera for train.sh
+    video, whether or not the task succeeds; train.sh action leaves them out."""
     ray: Annotated[str | None, Says(metavar="ADDRESS")] = None
     """Run the experts on a Ray cluster; local starts one on this machine."""
     width_px: int = Field(default=256, ge=32, le=1280)

@@ -228,7 +228,7 @@ def _fit(
                 curves.write(figures, news.step)
     curves.close()
     if mean is None and chief:
-        say(f"{name}: already trained for {schedule.steps} steps; give more --steps to go on")
+        say(f"{name}: already trained for {schedule.steps} steps; give more --steps to continue")
 
 
 def _table(demonstrations: Sequence[Demonstration]) -> tuple[list[str], list[tuple[int, ...]]]:

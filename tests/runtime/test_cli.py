@@ -244,7 +244,7 @@ CHECKED: list[tuple[list[str], str]] = [
     (["bench", "--models", "--seconds", "5"], "--seconds: needs --console or --links or --budget"),
     (["bench", "--models", "--fuzz"], "--models, --fuzz: exclude each other"),
     (["faults", "--repeats", "0"], "--repeats 0: must be a whole number from 1 to 100"),
-    (["faults", "--only", "camera froze n"], "; did you mean camera frozen?"),
+    (["faults", "--only", "camera froze n"], "; did you mean camera frozen"),
     (["keys"], "FOLDER is missing; give a new folder"),
     (["certificate"], "FOLDER is missing; give a folder"),
 ]

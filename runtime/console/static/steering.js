@@ -82,7 +82,7 @@ function Wishes({ moment, mine, steer }) {
     <label><span class="muted">new instruction${draft.trim() && html`<b class="bad">, not sent yet</b>`}</span>
       <textarea rows="2" maxlength="1000" disabled=${!mine} value=${draft} placeholder="one sentence"
       onInput=${(event) => setDraft(event.target.value)}></textarea></label>
-    <div class="row"><button type="submit" disabled=${!mine || !draft.trim()}>tell the robot</button>
+    <div class="row"><button type="submit" disabled=${!mine || !draft.trim()}>send to the robot</button>
       <button type="button" disabled=${!mine || !reported} title="edit the present instruction" onClick=${() => setDraft(reported)}>edit</button>
       <label class="small">1:<${Whole} value=${moment?.ratio.wanted} disabled=${!mine} given=${(ratio) => steer({ ratio })} /></label>
       <label class="small">blend <select disabled=${!mine} value=${moment?.episode?.blend}

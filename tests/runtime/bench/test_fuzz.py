@@ -29,7 +29,7 @@ def test_nothing_that_breaks_a_limit_reaches_a_bus(seed: int) -> None:
     assert max(found.share.values()) > 0.99, "and have come near a limit"
 
 
-@pytest.mark.parametrize("kind", ["arms held up", "buses held up", "all held up", "clock goes back", "clock stands"])
+@pytest.mark.parametrize("kind", ["arms stalled", "buses stalled", "all stalled", "clock goes back", "clock stands"])
 def test_what_is_held_up_breaks_no_limit(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """One kind alone, three times as often: velocity, acceleration and jerk from tick to tick, as the motors see them."""
     attacked = fuzz.Fuzz(fuzz.Job(FEWER_CHUNKS, 3))

@@ -20,7 +20,7 @@ LONG = tuple(
     f"{what} " + "commanded 0.412 rad, measured 0.131 rad (limit 0.15 rad); " * 6 for what in ("left", "right")
 )
 CONTROLS = (
-    "HOLD", "arm", "run", "ready", "rest", "takeover", "clear", "stop", "release", "clear a stop", "tell the robot",
+    "HOLD", "arm", "run", "ready", "rest", "takeover", "clear", "stop", "release", "clear a stop", "send to the robot",
     "success", "failure", "end", "next",
 )  # fmt: skip
 
@@ -133,11 +133,11 @@ def test_a_draft_is_not_what_the_robot_was_told(running: StandInRobot, show: Ope
     now, draft = page.locator(".wishes .instruction"), page.locator("textarea")
     expect(now).to_contain_text("hand the block over")
     expect(draft).to_have_value("")
-    expect(page.get_by_role("button", name="tell the robot")).to_be_disabled()
+    expect(page.get_by_role("button", name="send to the robot")).to_be_disabled()
     draft.fill("put it down")
     expect(page.get_by_text("not sent yet")).to_be_visible()
     expect(now).to_contain_text("hand the block over")
-    page.get_by_role("button", name="tell the robot").click()
+    page.get_by_role("button", name="send to the robot").click()
     expect(draft).to_have_value("")
     page.get_by_role("button", name="edit").click()
     expect(draft).to_have_value("hand the block over")

@@ -93,7 +93,7 @@ def test_the_shipped_policy_is_played_from_a_start_that_stays(
             assert abs(way_m[-1, 0] - target_x_m) < 0.06 and way_m[-1, 1] > 0.85, "to where the bottle belongs"
             assert 20 < len(way_m) < 140, "ten a second"
     assert command.main(line) == 0
-    assert "scenes done (played before by " in capsys.readouterr().out, "what is known is not played again"
+    assert "scenes succeeded (played before by " in capsys.readouterr().out, "what is known is not played again"
 
 
 def test_the_expert_fills_both_rows_and_the_plot(
@@ -129,7 +129,8 @@ def test_too_few_successes_are_said_in_a_line(
     assert command.main([*line, "--expert", "--rollouts", "2", "--fixed", "green_bottle"]) == 0
     said = capsys.readouterr().out.splitlines()
     assert (
-        "expert, green_bottle fixed: 2 of 2 scenes done: fewer than 3 successes give no area; raise --rollouts" in said
+        "expert, green_bottle fixed: 2 of 2 scenes succeeded: fewer than 3 successes give no area; raise --rollouts"
+        in said
     )
     (found,) = json.loads((tmp_path / "paths.json").read_text())
     assert found["hands"] == {"left": None, "right": None} and len(found["paths"]) == 2
@@ -189,8 +190,8 @@ def test_areas_of_other_numbers_of_paths_are_not_compared(options: EvaluateFlags
     fewer = changed(results[0], outcomes="111", paths=results[0].paths[:3])
     said = hand_paths.warnings([fewer, results[1]], 4)
     assert said == [
-        "no video, green_bottle fixed: 3 of 3 scenes done: fewer than the 4 successes of --successes; raise --rollouts",
-        "areas of 3 and of 4 paths do not compare: a hull grows with each path",
+        "no video, green_bottle fixed: 3 of 3 scenes succeeded: fewer than the 4 successes of --successes; raise --rollouts",
+        "areas of 3 and of 4 paths cannot be compared: a hull grows with each path",
     ]
     assert hand_paths.warnings(results, 4) == []
 

@@ -82,8 +82,8 @@ def test_a_plot_over_latency_has_a_panel_a_system_with_counts_units_and_policy(t
     figure = sweep.plot("latency", [result(one.name, tasks, 20 - place, 20) for place, one in enumerate(variants)])
     figure.canvas.draw()
     left, right = figure.axes
-    assert left.get_xlabel() == "latency of System 2, ms; below: scenes done/played\nSystem 1 at 45 ms"
-    assert right.get_xlabel() == "latency of System 1, ms; below: scenes done/played\nSystem 2 at 110 ms"
+    assert left.get_xlabel() == "latency of System 2, ms; below: successes/scenes\nSystem 1 at 45 ms"
+    assert right.get_xlabel() == "latency of System 1, ms; below: successes/scenes\nSystem 2 at 110 ms"
     assert left.get_ylabel() == "success, %"
     labels = [label.get_text() for label in left.get_xticklabels()]
     count = len(tasks) * 20

@@ -53,7 +53,7 @@ def test_two_files_are_one_session_in_which_the_second_may_repeat_some(
     found = sessions.examine(folder)
     assert found.compared > 100 and found.not_comparable == () and found.differing == 0
     assert found.faults(cut=True) == []
-    assert found.faults(cut=False) == ["session: the recorder was started again: nobody told why"]
+    assert found.faults(cut=False) == ["session: the recorder was started again: no reason was reported"]
 
 
 def test_what_no_recorder_heard_is_told_with_its_topic_and_place(

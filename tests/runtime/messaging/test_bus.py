@@ -352,5 +352,5 @@ def test_a_process_opens_a_topic_once(name: str, bus: OpenBus) -> None:
     """A second socket or ring would take the first one's address, and those who had connected to that would hear nothing."""
     arms = bus("arms")
     arms.publisher(name)
-    with pytest.raises(RuntimeFault, match=f"^{name}: arms publishes it already; send by"):
+    with pytest.raises(RuntimeFault, match=f"^{name}: arms publishes it already; use that"):
         arms.publisher(name)

@@ -1,5 +1,6 @@
 """Every message that passes between processes, defined once; codec.py makes bytes of them. Used by every process.
 
+They stand in five groups: pictures, policy, arms, operators, processes. Each opens with a comment line that says what it is.
 Units and meaning stand beside each field. What changes here gets a new schema number and a row in upgrades.py, by which
 recorded messages of former schemas stay readable.
 """
@@ -34,10 +35,15 @@ Maps = Annotated[Mapping[str, Array], ArraySet(("uint8",), (2, 2), most=8, most_
 Rectangle = tuple[float, float, float, float]  # left, top, width, height, as shares of a picture
 
 
-class Message(BaseModel):
-    """What every message carries. `seq` counts within one `epoch`, which is new at each start of the publisher."""
+class Strict(BaseModel):
+    """A message, or a part of one: frozen, and nothing but what is declared, of exactly its type and finite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Message(Strict):
+    """What every message carries. `seq` counts within one `epoch`, which is new at each start of the publisher."""
+
     tensors: ClassVar[dict[str, Tensor | ArraySet]]
     """Fields that hold arrays, and which dtype and shape theirs must have."""
     nested: ClassVar[frozenset[str]]
@@ -69,6 +75,9 @@ class Episodic(Message):
     inputs: tuple[InputRef, ...] = ()  # everything its step consumed, in order
 
 
+# Pictures, and the scene that they show: cameras and simulator to whoever sees.
+
+
 class Frame(Message):
     """A new picture lies in the ring. seq is its number there."""
 
@@ -79,20 +88,59 @@ class Frame(Message):
     exact: bool  # decoding the logged JPEG gives back what the models saw
 
 
-class Timing(BaseModel):
-    """What was measured while a step ran. Not part of what a replay compares."""
+class CameraState(Strict):
+    """How one camera is, as the cameras process judges it; part of CameraHealth."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    camera: str
+    number: int
+    capture_ns: int
+    rate_hz: float
+    verdict: str  # empty: well
+
+
+class CameraHealth(Message):
+    """All cameras' verdicts, at 30 Hz and at every change."""
+
+    cameras: tuple[CameraState, ...]
+
+
+class Scene(Message):
+    """The simulated scene, for the session and the console (sim profile only)."""
+
+    qpos: Annotated[NDArray[np.float64], Tensor("float64", (None,))]
+    episode: int
+    simulated_ns: int  # how much time the physics has simulated; on a machine that keeps up it grows as stamp_ns does
+    lag_ns: int  # how far the physics was behind the clock, at worst since the last message
+    success: bool  # whether the task was done at some moment of this episode
+
+
+# The policy: instruction to System 2, conditions to System 1, chunks to the arms.
+
+
+class Instruction(Message):
+    """What the robot is to do, in words; a state, repeated at 5 Hz."""
+
+    number: int
+    text: str = Field(max_length=1000)
+
+
+class Embedding(Message):
+    """The instruction has been encoded and lies in the cache; a state."""
+
+    instruction: int
+    key: str  # file stem in the cache: a hash of the text and the encoders
+
+
+class Timing(Strict):
+    """What was measured while a step ran. Not part of what a replay compares."""
 
     finished_ns: int = 0
     prepare_ns: int = 0  # fetching and resizing pictures
     forward_ns: int = 0  # the networks
 
 
-class Window(BaseModel):
+class Window(Strict):
     """The frames of one camera that a condition was made of."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     name: str
     camera: str
@@ -111,12 +159,10 @@ class Conditions(Episodic):
     trigger_run: int  # System 1's run number that triggered it
     trigger: Literal["ratio", "epoch", "episode", "instruction", "age", "free"]
     late_runs: int  # runs of System 1 by which the trigger came late: System 2 is saturated
-    maps: Maps = Field(
-        default_factory=dict
-    )  # (h, w), for people: where in the head picture it comes from, 255 the strongest
-    covers: Mapping[str, Rectangle] = Field(
-        default_factory=dict
-    )  # what part of that picture a map is of; else all of it
+    # (h, w), for people: where in the head picture it comes from, 255 the strongest
+    maps: Maps = Field(default_factory=dict)
+    # What part of that picture a map is of; all of it where a map is not named here.
+    covers: Mapping[str, Rectangle] = Field(default_factory=dict)
     timing: Timing = Timing()
 
 
@@ -147,6 +193,9 @@ class Skip(Episodic):
     """A System-1 step that made no chunk, and why."""
 
     reason: str
+
+
+# The arms: what was measured and sent, and the safety layer's state.
 
 
 NEVER = 0
@@ -216,22 +265,7 @@ class SafetyState(Episodic):
     answer: str = ""  # why it was refused; empty: it was obeyed
 
 
-class CameraState(BaseModel):
-    """How one camera is, as the cameras process judges it; part of CameraHealth."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-    camera: str
-    number: int
-    capture_ns: int
-    rate_hz: float
-    verdict: str  # empty: well
-
-
-class CameraHealth(Message):
-    """All cameras' verdicts, at 30 Hz and at every change."""
-
-    cameras: tuple[CameraState, ...]
+# Operators: what they want, and the episodes that they run and judge.
 
 
 class OperatorCommand(Message):
@@ -240,32 +274,6 @@ class OperatorCommand(Message):
     command: CommandName
     source: str
     confirmed: bool = False  # somebody stands beside the robot: stop, release, and to clear a stop
-
-
-class Instruction(Message):
-    """What the robot is told to do; a state, repeated at 5 Hz."""
-
-    number: int
-    text: str = Field(max_length=1000)
-
-
-class Embedding(Message):
-    """The instruction has been encoded and lies in the cache; a state."""
-
-    instruction: int
-    key: str  # file stem in the cache: a hash of the text and the encoders
-
-
-class Episode(Message):
-    """The episode that is being run, and what an operator may tune meanwhile; a state."""
-
-    number: int
-    task: str
-    seed: int
-    started_ns: int
-    ratio: int = Field(default=0, ge=0, le=1000)  # System-1 runs for each run of System 2; 0: that of the settings
-    blend: Blend | None = None  # None: that of the settings
-    period_ns: int = Field(default=0, ge=0)  # from one run of System 1 to the next; 0: that of the settings
 
 
 class Steering(Message):
@@ -280,6 +288,26 @@ class Steering(Message):
     next_episode: bool = False  # after it
 
 
+class Deadman(Message):
+    """Whether the page of the operator who drives lives; repeated at 20 Hz while he wants the arms to hold without it."""
+
+    wanted: bool
+    beat_ns: int  # when the page was heard last
+    holder: str = Field(max_length=200)
+
+
+class Episode(Message):
+    """The episode that is being run, and what an operator may tune meanwhile; a state."""
+
+    number: int
+    task: str
+    seed: int
+    started_ns: int
+    ratio: int = Field(default=0, ge=0, le=1000)  # System-1 runs for each run of System 2; 0: that of the settings
+    blend: Blend | None = None  # None: that of the settings
+    period_ns: int = Field(default=0, ge=0)  # from one run of System 1 to the next; 0: that of the settings
+
+
 class Outcome(Message):
     """How an operator judged an episode; the last word counts."""
 
@@ -289,14 +317,6 @@ class Outcome(Message):
     source: str
 
 
-class Deadman(Message):
-    """Whether the page of the operator who drives lives; repeated at 20 Hz while he wants the arms to hold without it."""
-
-    wanted: bool
-    beat_ns: int  # when the page was heard last
-    holder: str = Field(max_length=200)
-
-
 class Demonstration(Message):
     """What is being recorded; a state. Its number is that of its episode."""
 
@@ -304,6 +324,9 @@ class Demonstration(Message):
     state: Take
     began_ns: int  # 0: not yet
     ended_ns: int
+
+
+# Processes: whether they live, what went wrong, what is recorded.
 
 
 class Heartbeat(Message):
@@ -325,17 +348,15 @@ class Fault(Message):
     text: str = Field(max_length=2000)
 
 
-class ProcessState(BaseModel):
+class ProcessState(Strict):
     """One row of the supervisor's table."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
     process: str
     state: Literal["starting", "alive", "stopped", "hung", "exited", "off"]
     restarts: int
     sent_hz: float = 0.0  # messages, over the last seconds
     lost: int = 0  # messages to it that it never saw, in this run
-    faults: int = 0  # that it told, or that it was itself, in this run
+    faults: int = 0  # that it reported, or that it was itself, in this run
 
 
 class Supervision(Message):
@@ -351,18 +372,6 @@ class Recording(Message):
     size_bytes: int
     lost: int  # control messages that never reached it, seen by gaps in seq
     fault: str  # empty: well; a full disk, for example
-
-
-class Scene(Message):
-    """The simulated scene, for the session and the console (sim profile only)."""
-
-    qpos: Annotated[NDArray[np.float64], Tensor("float64", (None,))]
-    episode: int
-    simulated_ns: (
-        int  # how much time the physics has lived through; on a machine that keeps up it grows as stamp_ns does
-    )
-    lag_ns: int  # how far the physics was behind the clock, at worst since the last message
-    success: bool  # whether the task was done at some moment of this episode
 
 
 class Snapshot(Message):

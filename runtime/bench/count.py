@@ -5,7 +5,7 @@ The figures tell whether a card can hold a size, and how long a run takes at lea
 """
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
 import torch
@@ -45,7 +45,7 @@ def run(size: str) -> dict[str, Any]:
         own = _bytes(fast) + max(peak_bytes(call) for call in parts.values())
         plain = {storage: _plain(config, storage) for storage in _STORAGES}
         latents = {name: _encoded(plain["bfloat16"], window) for name, window in _windows(config)}
-        operations = _launches(_plain_runs(plain["bfloat16"], latents))
+        operations = {name: launched(call) for name, call in _plain_runs(plain["bfloat16"], latents).items()}
         lean = {storage: LeanSystem(slow) for storage, slow in plain.items()}
         runs = {storage: _lean_runs(system, latents) for storage, system in lean.items()}
         memory = {
@@ -53,19 +53,21 @@ def run(size: str) -> dict[str, Any]:
             for storage in lean
             for where, found in _memory_gib(lean[storage], runs[storage], own).items()
         }
+        system1, system2 = _counted(parts, {"denoising": config.head.steps}), _counted(runs["bfloat16"])
         return {
             "size": size,
             "memory_gib": memory,
-            "system2_tflop": _tflops(runs["bfloat16"]),
-            "system1_tflop": _tflops(parts, {"denoising": config.head.steps}),
-            "system2_operations": _launches(runs["bfloat16"]),
-            "system2_operations_plain": operations,
-            "system1_operations": _launches(parts, {"denoising": config.head.steps}),
+            "system2_tflop": system2[0],
+            "system1_tflop": system1[0],
+            "system2_operations": system2[1],
+            "system2_operations_plain": _with_all(operations),
+            "system1_operations": system1[1],
         }
 
 
 _STORAGES = ("bfloat16", "float8")
 Runs = dict[str, Callable[[], Any]]
+Number = TypeVar("Number", int, float)
 Latents = Mapping[str, torch.Tensor]  # of each window, by its name
 
 
@@ -96,15 +98,20 @@ def _bytes(network: nn.Module) -> int:
     return sum(weight.numel() * weight.element_size() for weight in network.parameters())
 
 
-def _tflops(runs: Runs, times: dict[str, int] | None = None) -> dict[str, float]:
-    """Each run's, and all of them where some are run several times."""
-    figures = {name: round(_tflop(call) * (times or {}).get(name, 1), 4) for name, call in runs.items()}
-    return figures | {"all": round(sum(figures.values()), 4)}
+def _counted(runs: Runs, times: Mapping[str, int] | None = None) -> tuple[dict[str, float], dict[str, int]]:
+    """TFLOP and operations of each run, in one call of it, and of all of them; `times`: how often those are run that repeat."""
+    tflop: dict[str, float] = {}
+    operations: dict[str, int] = {}
+    for name, call in runs.items():
+        count = (times or {}).get(name, 1)
+        with FlopCounterMode(display=False) as counter:
+            operations[name] = launched(call) * count
+        tflop[name] = round(counter.get_total_flops() / 1e12 * count, 4)
+    return _with_all(tflop), _with_all(operations)
 
 
-def _launches(runs: Runs, times: dict[str, int] | None = None) -> dict[str, int]:
-    figures = {name: launched(call) * (times or {}).get(name, 1) for name, call in runs.items()}
-    return figures | {"all": sum(figures.values())}
+def _with_all(figures: dict[str, Number]) -> dict[str, Number]:
+    return figures | {"all": cast(Number, round(sum(figures.values()), 4))}
 
 
 def _text(config: PolicyConfig) -> VideoText:
@@ -168,9 +175,3 @@ def _fast(fast: FastSystem) -> Runs:
         "keys and values": lambda: fast.head.context_of(words, *seen),
         "denoising": lambda: fast.head(noisy, at, context, committed),
     }
-
-
-def _tflop(call: Callable[[], Any]) -> float:
-    with FlopCounterMode(display=False) as counter:
-        call()
-    return counter.get_total_flops() / 1e12

@@ -297,6 +297,7 @@ def main(choice: Choice) -> None:
     """System 2 alone: a run for every line on the standard input; prints each run's milliseconds."""
     prepare_torch(choice.system2())
     with torch.inference_mode():
+        torch.empty(1, device=choice.device)  # fails at once where there is no such device; the networks take seconds
         bench = SlowBench(choice)
         for _ in range(2):
             bench.run()

@@ -1,7 +1,5 @@
-"""Trainings small enough for tests: their arguments, the command in a process of its own, and the curve that it leaves."""
+"""Trainings small enough for tests: their arguments, and the curve that they leave."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
@@ -23,10 +21,26 @@ def command(stage: str, data: Path, out: Path, *flags: str) -> list[str]:
     return [stage, "--data", str(data), "--out", str(out), "--workers", "1", *own, *flags]
 
 
-def in_a_process(line: list[str]) -> subprocess.CompletedProcess[str]:
-    """The command by itself: several processes are not launched out of one that may have been part of a cluster."""
-    command_line = [sys.executable, "-m", "runtime.cli", "train", *line]
-    return subprocess.run(command_line, capture_output=True, text=True, timeout=300, check=False)
+def vae_step() -> None:
+    """Forward and backward of the VAE of `small` in bfloat16, on one batch."""
+    import torch  # what else is here does without
+
+    from models import sizes
+    from models.system2 import SlowSystem
+    from models.train.choices import Filming
+    from models.train.video import AutoencoderLoss
+
+    torch.set_num_threads(1)
+    backbone = SlowSystem(sizes.by_name("small")).backbone
+    loss = AutoencoderLoss(backbone.new_autoencoder(), Filming())
+    batch = {
+        "pictures": torch.randint(0, 255, (8, 3, 1, 96, 128), dtype=torch.uint8),
+        "seed": torch.tensor([1]),
+    }
+    with torch.autocast("cpu", torch.bfloat16):
+        found = loss(batch)
+    found.backward()
+    assert torch.isfinite(found)
 
 
 def losses(out: Path, phase: str) -> dict[int, float]:

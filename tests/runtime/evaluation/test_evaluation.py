@@ -35,6 +35,7 @@ from runtime.evaluation.rollouts import Episode, Job, play
 from runtime.evaluation.variants import SWEEPS
 from runtime.evaluation.world import World
 from runtime.host.revision import revision
+from runtime.host.worker_pool import WorkerPool
 from runtime.systems.virtual_clock import Policy, open_policy
 from runtime.training.flags import TRAIN
 
@@ -233,6 +234,7 @@ def test_an_example_of_each_verdict_is_filmed(tmp_path: Path) -> None:
     ]
 
 
+@pytest.mark.usefixtures("here")
 def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "figures.json"
     arguments = ["--task", "pick_apple_messy", "--rollouts", "1", "--repeats", "2", "--expert", "--workers", "1"]
@@ -245,10 +247,11 @@ def test_the_command_writes_its_figures(tmp_path: Path, capsys: pytest.CaptureFi
 
 
 @pytest.mark.usefixtures("cluster")
-def test_a_cluster_plays_the_same_rollouts(tmp_path: Path) -> None:
+def test_a_cluster_plays_the_same_rollouts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     line = ["--task", "pick_apple_messy", "--rollouts", "2", "--repeats", "1", "--expert", "--workers", "1"]
     found: list[Any] = []
-    for name, more in (("here", []), ("there", ["--ray", "local"])):
+    for name, pool, more in (("here", Here, []), ("there", WorkerPool, ["--ray", "local"])):
+        monkeypatch.setattr(command, "WorkerPool", pool)
         assert command.main([*line, *more, "--json", str(tmp_path / name)]) == 0
         row = json.loads((tmp_path / name).read_text())["rows"][0]
         found.append({key: value for key, value in row.items() if "wall" not in key})

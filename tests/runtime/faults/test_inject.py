@@ -61,8 +61,8 @@ def test_a_fault_is_told_by_any_process(build: Build) -> None:
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
-        ({"seen_ms": 101.0}, "told after 101 ms (limit 100)"),
-        ({"seen_ms": None}, "nothing tells 'left arm: feedback' in 1 of 2"),
+        ({"seen_ms": 101.0}, "reported after 101 ms (limit 100)"),
+        ({"seen_ms": None}, "no report of 'left arm: feedback' in 1 of 2"),
         ({"held_ms": 180.0}, "held after 180 ms (limit 100)"),
         ({"held_ms": None, "because_ms": None}, "the arms did not hold in 1 of 2"),
         ({"because_ms": None, "held_said": "chunk is old"}, "the arms held for another reason: chunk is old"),
@@ -103,12 +103,12 @@ def test_braking_is_judged_where_the_arms_moved() -> None:
 
 
 def test_the_table_shows_median_and_worst_and_marks_what_is_missed() -> None:
-    verdict = Verdict(ROW, ROBOT, [replace(GOOD, seen_ms=seen) for seen in (10.0, 20.0, 90.0)], ["told after 120 ms"])
+    verdict = Verdict(ROW, ROBOT, [replace(GOOD, seen_ms=seen) for seen in (10.0, 20.0, 90.0)], ["reported after 120 ms"])
     words = table.line(verdict).split()
     assert words[:7] == ["!", "silent", "bus", "20", "90", "60", "60"]
     outcome = Outcome([verdict], [("session of 'emulated arms'", "session: 3 damaged chunks")] * 2)
     assert table.misses(outcome) == [
-        "silent bus: told after 120 ms",
+        "silent bus: reported after 120 ms",
         "session of 'emulated arms': session: 3 damaged chunks",
     ]
     plain = table.plain(verdict)

@@ -1,5 +1,6 @@
 """`train.sh` in processes of its own: several that train together, a kill in the middle, workers on a cluster.
-Called by pytest. Every test here starts at least one process that loads torch and the networks, which takes seconds.
+Called by pytest. Every test here starts at least one process with torch and the networks in it. Launchers are copies of one
+that has loaded these; what they launch loads them by itself, as on a robot, which takes seconds.
 """
 
 import json
@@ -7,13 +8,13 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from training_rig import command, in_a_process, losses
+from preloaded import command_done, command_started, started
+from training_rig import command, losses, vae_step
 
 from models.checkpoint import Checkpoint
 from models.tensors import StoredTensors
@@ -35,7 +36,7 @@ def test_a_training_killed_in_the_middle_has_the_same_curve(
         if processes == "1":
             assert train.main(line) == 0
         else:
-            done = in_a_process(line)
+            done = command_done(["train", *line], tmp_path / "said")
             assert done.returncode == 0, done.stderr
             assert (done.stdout + done.stderr).count("action trained on 2 demonstrations") == 1
 
@@ -44,13 +45,14 @@ def test_a_training_killed_in_the_middle_has_the_same_curve(
     length += ["--processes", processes]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     trained(command("action", data, whole, *length))
-    line = [sys.executable, "-m", "runtime.cli", "train", *command("action", data, broken, *length)]
-    first = subprocess.Popen(line, stderr=subprocess.DEVNULL, start_new_session=True)
+    first = command_started(["train", *command("action", data, broken, *length)], tmp_path / "said of the first")
     deadline = time.monotonic() + 120
     while not (broken / "action" / "state" / "step.json").exists() and time.monotonic() < deadline:
         time.sleep(0.02)
+    assert first.pid is not None and first.is_alive()
     os.killpg(first.pid, signal.SIGKILL)
-    first.wait()
+    first.join()
+    assert first.exitcode == -signal.SIGKILL
     while subprocess.run(["pgrep", "-f", str(broken)], capture_output=True, check=False).stdout:
         assert time.monotonic() < deadline, "whoever it had started ends too"
         time.sleep(0.05)
@@ -76,7 +78,7 @@ def test_two_processes_agree_on_the_vae_that_one_of_them_keeps(data: Path, video
     for samples in (video.parent / "cache").glob("samples-*"):
         shutil.copytree(samples, cache / samples.name)
     flags = ("--steps", "1", "--autoencoder-steps", "3", "--processes", "2", "--cache", str(cache))
-    done = in_a_process(command("video", data, tmp_path / "two", *flags))
+    done = command_done(["train", *command("video", data, tmp_path / "two", *flags)], tmp_path / "said")
     assert done.returncode == 0, done.stderr
     assert len(list(cache.glob("latents-*"))) == 1
 
@@ -84,7 +86,7 @@ def test_two_processes_agree_on_the_vae_that_one_of_them_keeps(data: Path, video
 def test_a_process_that_fails_ends_all_with_a_line(data: Path, video: Path, action: Path, tmp_path: Path) -> None:
     flags = ["--video", str(video), "--steps", "3000", "--processes", "2", "--schedule.learning_rate", "10"]
     flags += ["--cache", str(action / "cache")]
-    done = in_a_process(command("action", data, tmp_path / "two", *flags))
+    done = command_done(["train", *command("action", data, tmp_path / "two", *flags)], tmp_path / "said")
     assert done.returncode == 1
     said = [row for row in done.stderr.splitlines() if row.startswith("video2act: ")]
     assert "lower --schedule.learning_rate" in said[0]
@@ -93,13 +95,6 @@ def test_a_process_that_fails_ends_all_with_a_line(data: Path, video: Path, acti
 
 def test_the_vae_learns_pictures_of_the_shipped_size() -> None:
     """In bfloat16 the backward pass of its convolutions ends the process on some processors; so it has a process of its own."""
-    code = (
-        "import torch; from models import sizes; from models.system2 import SlowSystem\n"
-        "from models.train.choices import Filming\nfrom models.train.video import AutoencoderLoss\n"
-        "torch.set_num_threads(1); backbone = SlowSystem(sizes.by_name('small')).backbone\n"
-        "loss = AutoencoderLoss(backbone.new_autoencoder(), Filming())\n"
-        "batch = {'pictures': torch.randint(0, 255, (8, 3, 1, 96, 128), dtype=torch.uint8), 'seed': torch.tensor([1])}\n"
-        "with torch.autocast('cpu', torch.bfloat16): found = loss(batch)\n"
-        "found.backward(); assert torch.isfinite(found)"
-    )
-    assert subprocess.run([sys.executable, "-c", code], timeout=120, check=False).returncode == 0
+    process = started(vae_step)
+    process.join(120)
+    assert process.exitcode == 0

@@ -44,6 +44,9 @@ def command_done(line: list[str], said: Path, timeout_s: float = 300.0) -> "subp
 
 def _leading(call: Callable[..., Any], *arguments: object) -> None:
     os.setsid()
+    multiprocessing.set_start_method(
+        None, force=True
+    )  # it begins others as a program by itself does: not as it was begun
     sys.exit(call(*arguments))
 
 

@@ -39,7 +39,9 @@ def judge(verdict: Verdict) -> None:
     if not samples:
         return
     if row.says:
-        miss += _late("reported", f"no report of {row.says!r}", [one.seen_ms for one in samples], row.seen_ms + slack_ms)
+        miss += _late(
+            "reported", f"no report of {row.says!r}", [one.seen_ms for one in samples], row.seen_ms + slack_ms
+        )
     miss += _reaction(row, samples, row.held_ms + slack_ms)
     if row.reaction != "end":
         miss += _late("RUNNING again", "not RUNNING again", [one.back_ms for one in samples], row.back_s * 1e3)

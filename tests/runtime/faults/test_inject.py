@@ -103,7 +103,9 @@ def test_braking_is_judged_where_the_arms_moved() -> None:
 
 
 def test_the_table_shows_median_and_worst_and_marks_what_is_missed() -> None:
-    verdict = Verdict(ROW, ROBOT, [replace(GOOD, seen_ms=seen) for seen in (10.0, 20.0, 90.0)], ["reported after 120 ms"])
+    verdict = Verdict(
+        ROW, ROBOT, [replace(GOOD, seen_ms=seen) for seen in (10.0, 20.0, 90.0)], ["reported after 120 ms"]
+    )
     words = table.line(verdict).split()
     assert words[:7] == ["!", "silent", "bus", "20", "90", "60", "60"]
     outcome = Outcome([verdict], [("session of 'emulated arms'", "session: 3 damaged chunks")] * 2)

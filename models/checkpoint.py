@@ -251,7 +251,7 @@ def save(
         (beside / "stats.json").write_text(json.dumps(statistics.to_json()))
     except (OSError, SafetensorError) as error:
         shutil.rmtree(beside, ignore_errors=True)
-        raise ModelError(f"{folder}: cannot be written ({error}); make room, then repeat the command") from None
+        raise ModelError(f"{folder}: cannot be written ({error}); free disk space, then repeat the command") from None
     if folder.exists():
         before = folder.with_name(folder.name + ".before")
         shutil.rmtree(before, ignore_errors=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import Field
 
-from models import json_file
+from models import hub_policy, json_file
 from models.config.part import Part
 from models.config.policy import PolicyConfig
 from models.errors import ModelError
@@ -53,13 +53,30 @@ def checkpoint_id(config: PolicyConfig, folder: Path | None, seed: int) -> str:
 
 
 def checkpoint_folder(path: Path) -> Path:
-    """The checkpoint that a user's path means: the folder itself, or `checkpoint/` in it, where it is a training's `--out`."""
+    """The checkpoint that a user's path means: the folder itself, or `checkpoint/` in it, where it is a training's `--out`.
+
+    ORG/NAME@COMMIT means a policy of the hub, once `launch/weights.sh` has fetched it; until then it stays as it is.
+    """
+    if (path / "config.json").is_file():
+        return path
     inner = path / "checkpoint"
-    return inner if not (path / "config.json").is_file() and (inner / "config.json").is_file() else path
+    return inner if (inner / "config.json").is_file() else hub_policy.cached(str(path)) or path
+
+
+def no_checkpoint(path: Path) -> str:
+    """What a path is that leads to no checkpoint, and the remedy; after the path."""
+    name, _, commit = str(path).partition("@")
+    if hub_policy.parts(str(path)) is not None:
+        return f"is not on this machine; fetch it with ./launch/weights.sh --checkpoint {path}"
+    if commit and hub_policy.is_name(name) and not path.exists():
+        return "is no policy of the hub; give ORG/NAME@COMMIT with a commit of 40 hexadecimal digits"
+    return "holds no checkpoint; give a folder that ./launch/train.sh wrote"
 
 
 def stored_config(folder: Path) -> PolicyConfig:
     """`config.json` of a checkpoint. Raises ModelError with the first thing that is wrong with it."""
+    if hub_policy.parts(str(folder)) is not None and not folder.exists():
+        raise ModelError(f"checkpoint {folder}: {no_checkpoint(folder)}")
     remedy = "give a folder that ./launch/train.sh wrote"
     return json_file.group(PolicyConfig, folder / "config.json", f"checkpoint {folder}: config.json", remedy)
 

@@ -48,7 +48,8 @@ GROUPS: dict[str, dict[str, Command]] = {
         "evaluate": Command("runtime.evaluation.command", "measure success rates in simulation, with the ablations"),
         "serve": Command("runtime.serving.command", "serve a policy to clients of openpi"),
         "influence": Command("runtime.evaluation.influence", "measure what a policy's chunks depend on"),
-        "weights": Command("runtime.policy.weights", "fetch published weights"),
+        "weights": Command("runtime.policy.weights", "fetch published weights and policies"),
+        "push": Command("runtime.policy.push", "put a policy on the hub"),
         "instruct": Command("runtime.policy.instruct", "encode instructions before a run"),
     },
     "set up": {

@@ -172,7 +172,7 @@ def write(path: Path, tensors: Tensors) -> None:
     except (OSError, SafetensorError) as error:
         beside.unlink(missing_ok=True)
         raise ModelError(
-            f"{path}: cannot be written ({error}); make room, or give another --cache; what is prepared is kept"
+            f"{path}: cannot be written ({error}); free disk space, or give another --cache; what is prepared is kept"
         ) from None
 
 

@@ -9,7 +9,7 @@ from typing import Any
 from models.config.source import Source
 from models.data import demonstration_files
 from models.errors import ModelError
-from models.identity import checkpoint_folder, stored_config
+from models.identity import checkpoint_folder, no_checkpoint, stored_config
 from models.refusal import nearest
 from models.sources import OF_TORCH, holds_weights
 from runtime.errors import SettingsError
@@ -60,7 +60,7 @@ def check_checkpoint(path: Path | None, flag: str) -> None:
         return
     folder = checkpoint_folder(path)
     if not (folder / "config.json").is_file():
-        raise SettingsError(f"{flag} {path}: holds no checkpoint; give a folder that ./launch/train.sh wrote")
+        raise SettingsError(f"{flag} {path}: {no_checkpoint(path)}")
     try:
         stored_config(folder)
     except ModelError as error:

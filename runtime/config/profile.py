@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, TypeGuard, cast
 
+from models import hub_policy
 from models.refusal import nearest
 from runtime.config import renamed
 from runtime.errors import SettingsError
@@ -60,7 +61,11 @@ def read_profile(profile: str) -> tuple[dict[str, Any], Path]:
         raise SettingsError(f"{flag:.200}: {path} is not TOML ({reason}); fix it there") from None
     renamed.refuse(values, f"{path}: ")
     policy = values.get("policy")
-    if isinstance(policy, dict) and _is_path(checkpoint := policy.get("checkpoint")):
+    if (
+        isinstance(policy, dict)
+        and _is_path(checkpoint := policy.get("checkpoint"))
+        and not hub_policy.parts(checkpoint)
+    ):
         policy["checkpoint"] = str((path.parent / checkpoint).resolve())  # relative to the profile's own file
     return values, path
 

@@ -49,8 +49,8 @@ class Policy(Section):
     """Which networks run: a checkpoint's, or untrained ones of a size."""
 
     checkpoint: Path | None = None
-    """Folder of a trained policy, or the --out of train.sh; in a profile, relative to its file. A profile without one has
-    random weights."""
+    """Folder of a trained policy, or the --out of train.sh; in a profile, relative to its file. Or a policy of the hub,
+    ORG/NAME@COMMIT, that weights.sh has fetched. A profile without one has random weights."""
     size: Literal["small", "full", "full-wan"] = "small"
     """Size of a policy with random weights; as a flag it replaces the profile's checkpoint."""
     published: PublishedWeights = PublishedWeights()

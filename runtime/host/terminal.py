@@ -222,3 +222,8 @@ class _Writer:
 
 _beside: _Writer | None = None
 _shown = ""  # the line that stays below
+
+
+def size_text(size_bytes: int) -> str:
+    """Bytes as they are read, with two decimals: MB below 10 MB, else GB."""
+    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e7 else f"{size_bytes / 1e6:.2f} MB"

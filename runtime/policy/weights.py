@@ -1,4 +1,4 @@
-"""Fetches the published weights that a policy names into the hub's cache: the command `weights.sh [--size full]`.
+"""Fetches the published weights that a policy names, and policies, into the hub's cache: the command `weights.sh`.
 Called by runtime/cli.py. The robot itself never uses the network.
 
 Says first what is there and how much will come. An interrupted fetch resumes where it stopped; at the end every file's
@@ -7,7 +7,7 @@ checksum is compared with the hub's, and a file with another one is removed.
 
 import hashlib
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -19,15 +19,17 @@ from huggingface_hub.file_download import http_get, repo_folder_name
 from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, filter_repo_objects, logging
 
+from models import hub_policy
 from models.config.policy import PolicyConfig
 from models.config.source import Source
-from models.sources import FILES, PartName, sources
+from models.sources import FILES, sources
+from runtime.config.input_paths import check_checkpoint
 from runtime.config.policy import configured
 from runtime.config.system_settings import Policy, PublishedWeights
 from runtime.errors import RuntimeFault
 from runtime.host.next_step import say_next
 from runtime.host.progress import bar
-from runtime.host.terminal import say
+from runtime.host.terminal import say, size_text
 from runtime.policy.flags import WEIGHTS
 
 
@@ -52,8 +54,9 @@ _AGAIN = "run the same command again, which resumes it"
 class Need:
     """One published part and the files of it that the policy reads."""
 
-    part: PartName
+    part: str
     source: Source
+    patterns: tuple[str, ...]
     files: tuple[RepoFile, ...]
 
     @property
@@ -70,11 +73,18 @@ class Need:
 def main(arguments: list[str]) -> int:
     """Fetch what the size or the checkpoint of the line names. Called by runtime/cli.py; returns 0, raises RuntimeFault."""
     options, _ = WEIGHTS.read(arguments)
+    logging.set_verbosity_error()  # it retries by itself; what it gives up on is one line of ours
+    of_hub = hub_policy.parts(str(options.checkpoint))
+    if of_hub is not None:
+        fetch_policy(Source(repo=of_hub[0], revision=of_hub[1]))
+        check_checkpoint(options.checkpoint, "--checkpoint")
     published = PublishedWeights(transformer=options.transformer)
     config = configured(Policy(size=options.size, checkpoint=options.checkpoint, published=published))
-    logging.set_verbosity_error()  # it retries by itself; what it gives up on is one line of ours
-    fetch(config)
-    if options.checkpoint is None:
+    if sources(config) or of_hub is None:
+        fetch(config)
+    if of_hub is not None:
+        say_next("watch it", "robot", "--policy.checkpoint", str(options.checkpoint))
+    elif options.checkpoint is None:
         train = ("video", "--size", options.size, *_tuned(options.transformer), "--data", "DIR", "--out", "DIR")
         say_next("train a policy on them", "train", *train)
     else:
@@ -95,19 +105,29 @@ def fetch(config: PolicyConfig) -> None:
     Raises:
         RuntimeFault: The hub cannot be reached, the disk has no room, or a checksum is not the hub's (that file is removed).
     """
-    needs = [_need(part, source) for part, source in sources(config).items() if source.folder is None]
+    needs = [_need(part, source, FILES[part]) for part, source in sources(config).items() if source.folder is None]
     if not needs:
         say(f"{config.name}: no part is published on the hub; nothing to fetch")
         return
+    _bring(needs)
+
+
+def fetch_policy(source: Source) -> None:
+    """Bring a policy of the hub into the cache, and check it; not what it names as published elsewhere. Raises RuntimeFault."""
+    _bring([_need("policy", source, hub_policy.FILES)])
+
+
+def _bring(needs: Sequence[Need]) -> None:
     cache = Path(constants.HF_HUB_CACHE)
     for need in needs:
         size = sum(file.size for file in need.files)
-        say(f"{need.part:11} {need.source.repo}  {_text(size)}, {_text(need.missing_bytes)} to fetch")
+        say(f"{need.part:11} {need.source.repo}  {size_text(size)}, {size_text(need.missing_bytes)} to fetch")
     total, free = sum(need.missing_bytes for need in needs), _free_bytes(cache)
-    say(f"{_text(total)} to fetch into {cache} ({_text(free)} free)")
+    say(f"{size_text(total)} to fetch into {cache} ({size_text(free)} free)")
     if total and total + _SPARE_BYTES > free:
         raise RuntimeFault(
-            f"{cache}: needs {_text(total + _SPARE_BYTES)}, {_text(free)} free; free disk space, or set HF_HOME to another disk"
+            f"{cache}: needs {size_text(total + _SPARE_BYTES)}, {size_text(free)} free; free disk space, or set HF_HOME to "
+            "another disk"
         )
     for need in needs:
         _download(need)
@@ -120,20 +140,21 @@ def fetch(config: PolicyConfig) -> None:
     say("complete; all checksums match the hub's")
 
 
-def _need(part: PartName, source: Source) -> Need:
+def _need(part: str, source: Source, patterns: tuple[str, ...]) -> Need:
     try:
         tree = list(HfApi().list_repo_tree(source.repo, recursive=True, revision=source.revision))
     except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
         raise RuntimeFault(f"{source.repo}: the hub cannot be reached ({_short(error)}); {_AGAIN}") from None
     files = [file for file in tree if isinstance(file, RepoFile)]
-    chosen = tuple(filter_repo_objects(files, allow_patterns=list(FILES[part]), key=lambda file: file.path))
+    chosen = tuple(filter_repo_objects(files, allow_patterns=list(patterns), key=lambda file: file.path))
     if not chosen:
-        raise RuntimeFault(f"{source.repo}: {', '.join(FILES[part])} are missing; give another published.{part}")
-    return Need(part, source, chosen)
+        another = "--checkpoint" if part == "policy" else f"published.{part}"
+        raise RuntimeFault(f"{source.repo}: {', '.join(patterns)} are missing; give another {another}")
+    return Need(part, source, patterns, chosen)
 
 
 def _download(need: Need) -> None:
-    source, patterns = need.source, list(FILES[need.part])
+    source, patterns = need.source, list(need.patterns)
     try:
         for file in need.files:
             if file.lfs is not None and need.path(file) is None:
@@ -183,10 +204,6 @@ def _git_blob(path: Path) -> "Digest":
 def _free_bytes(folder: Path) -> int:
     there = next(parent for parent in (folder, *folder.parents) if parent.exists())
     return shutil.disk_usage(there).free
-
-
-def _text(size_bytes: int) -> str:
-    return f"{size_bytes / 1e9:.2f} GB" if size_bytes >= 1e7 else f"{size_bytes / 1e6:.2f} MB"
 
 
 def _short(error: Exception) -> str:

@@ -90,7 +90,7 @@ def remember(run: Run, demonstrations: Sequence[Demonstration]) -> None:
             )
         if settings["contents"] != wanted["contents"]:
             raise RuntimeFault(
-                f"{path}: files of --data {run.data} hold something else than when it was begun; restore them, or give another "
+                f"{path}: files of --data {run.data} have changed since it was begun; restore them, or give another "
                 "--out"
             )
     run.out.mkdir(parents=True, exist_ok=True)

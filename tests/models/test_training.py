@@ -714,7 +714,7 @@ def test_a_full_disk_costs_no_state(files: Path, config: PolicyConfig, tmp_path:
     resource.setrlimit(resource.RLIMIT_FSIZE, (20_000, most))
     try:
         with pytest.raises(
-            ModelError, match=r"state of step 4 cannot be written \(.*\); make room.* goes on from step 2$"
+            ModelError, match=r"state of step 4 cannot be written \(.*\); free disk space.* resumes at step 2$"
         ):
             losses(cloning_loss(files, config), samples(files, config), tmp_path / "cut", 6, save_every=2)
     finally:

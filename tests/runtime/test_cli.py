@@ -236,6 +236,7 @@ CHECKED: list[tuple[list[str], str]] = [
         "--data /nowhere: does not exist; create demonstrations with ./launch/demos.sh",
     ),
     (["weights", "--size", "huge"], "--size huge: must be one of small, full, full-wan"),
+    (["push", "models/shipped/small", "cups"], "REPOSITORY cups: must be ORG/NAME"),
     (["instruct"], "TEXTS is missing; give one or more instructions"),
     (["instruct", " "], "TEXTS (empty): must be one or more instructions"),
     (["bench", "--suggest"], "--suggest: needs --models"),

@@ -48,6 +48,7 @@ REFUSED = [
     ("demos --out {file}", "--out"),
     ("weights --checkpoint {nowhere}", "--checkpoint"),
     ("weights --transformer {nowhere}", "--transformer"),
+    ("push {nowhere} lab/cups", "CHECKPOINT"),
     ("instruct --policy.checkpoint {nowhere} words", "--policy.checkpoint"),
     ("instruct --policy.published.text {nowhere} words", "--policy.published.text"),
     ("system2 --robot tcp://127.0.0.1:5760 --keys {nowhere}", "--keys"),

@@ -3,110 +3,32 @@
 Called by pytest. The client reads its settings when it is imported, so every fetch is a process of its own.
 """
 
-import hashlib
-import json
 import os
 import re
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from small_hub import COMMIT, Hub
 
 from models.config.policy import PolicyConfig
 from models.config.source import Published, Source
 from models.sizes import small
 from runtime.policy import weights
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 WEIGHTS = np.random.default_rng(0).bytes(25_000_000)
 CONFIG = b'{"model_type": "siglip"}'
 FILES = {"config.json": CONFIG, "model.safetensors": WEIGHTS, "README.md": b"not needed"}
 
 
-class Hub(ThreadingHTTPServer):
-    """One repository; `cut` closes the connection in the middle of the weights, `spoilt` changes what they hold."""
-
-    def __init__(self, port: int = 0) -> None:
-        super().__init__(("127.0.0.1", port), Requests)
-        self.cut: int | None = None
-        self.spoilt = False
-        self.ranges: list[str | None] = []
-        self.asked: list[str] = []
-
-
-class Requests(BaseHTTPRequestHandler):
-    """The three answers of a hub that fetching needs."""
-
-    server: Any
-
-    def do_GET(self) -> None:
-        if "/lab/siglip/" not in self.path:
-            self.send_response(404)
-            self.send_header("X-Error-Code", "RepoNotFound")
-            self.send_header("Content-Length", "0")
-            self.end_headers()
-            return
-        if "/tree/" in self.path:
-            self._answer(json.dumps([_entry(name, content) for name, content in FILES.items()]).encode())
-            return
-        name = self.path.rsplit("/", 1)[-1]
-        content = FILES[name]
-        begin = 0
-        if name == "model.safetensors":
-            self.server.ranges.append(self.headers.get("Range"))
-            found = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range") or "")
-            begin = int(found[1]) if found else 0
-            if self.server.spoilt:
-                content = content[:-1] + bytes([content[-1] ^ 1])
-        self.server.asked.append(name)
-        self._head(name, content, begin)
-        end = self.server.cut if name == "model.safetensors" and self.server.cut is not None else len(content)
-        self.wfile.write(content[begin:end])
-
-    def do_HEAD(self) -> None:
-        name = self.path.rsplit("/", 1)[-1]
-        self._head(name, FILES[name], 0)
-
-    def log_message(self, format: str, *args: object) -> None:  # noqa: A002  the library's name
-        """Quiet."""
-
-    def _head(self, name: str, content: bytes, begin: int) -> None:
-        self.send_response(206 if begin else 200)
-        self.send_header("ETag", f'"{_entry(name, FILES[name])["oid"]}"')
-        self.send_header("X-Repo-Commit", COMMIT)
-        self.send_header("X-Linked-Size", str(len(content)))
-        self.send_header("X-Linked-ETag", f'"{hashlib.sha256(FILES[name]).hexdigest()}"')
-        self.send_header("Content-Length", str(len(content) - begin))
-        if begin:
-            self.send_header("Content-Range", f"bytes {begin}-{len(content) - 1}/{len(content)}")
-        self.end_headers()
-
-    def _answer(self, body: bytes) -> None:
-        self.send_response(200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-
-def _entry(name: str, content: bytes) -> dict[str, Any]:
-    blob = hashlib.sha1(f"blob {len(content)}\0".encode() + content).hexdigest()
-    entry: dict[str, Any] = {"type": "file", "path": name, "size": len(content), "oid": blob}
-    if name.endswith("safetensors"):
-        entry["lfs"] = {"oid": hashlib.sha256(content).hexdigest(), "size": len(content), "pointerSize": 130}
-    return entry
-
-
 @pytest.fixture
 def hub() -> Iterator[Hub]:
     """The hub, serving."""
-    with Hub() as server:
+    with Hub({"lab/siglip": dict(FILES)}) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield server
@@ -131,7 +53,7 @@ def policy(tmp_path: Path, published: Published) -> Path:
 def fetch(hub: Hub, checkpoint: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     """One run of the command."""
     environment = os.environ | {
-        "HF_ENDPOINT": f"http://127.0.0.1:{hub.server_address[1]}",
+        "HF_ENDPOINT": hub.address,
         "HF_HOME": str(checkpoint.parent / "hub"),
         "HF_HUB_DISABLE_XET": "1",
         "HF_HUB_DISABLE_TELEMETRY": "1",

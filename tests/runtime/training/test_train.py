@@ -395,7 +395,7 @@ def test_demonstrations_that_were_changed_in_place_are_noticed(data: Path, video
         assert isinstance(dataset, h5py.Dataset)
         dataset[3, 1] = dataset[3, 1] + 0.01
     os.utime(path, ns=(times.st_atime_ns, times.st_mtime_ns))
-    with pytest.raises(RuntimeFault, match=r"files of --data .* hold something else than when it was begun; restore"):
+    with pytest.raises(RuntimeFault, match=r"files of --data .* have changed since it was begun; restore"):
         train.main(line)
 
 

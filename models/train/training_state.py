@@ -91,8 +91,8 @@ def keep(accelerator: Accelerator, folder: Path, step: int) -> None:
     except (OSError, RuntimeError, SafetensorError) as error:  # torch and safetensors say it each in their own way
         shutil.rmtree(beside, ignore_errors=True)
         raise ModelError(
-            f"{state}: the state of step {step} cannot be written ({_reason(error)}); free disk space, then repeat the command: "
-            f"it resumes at step {steps_done(folder)}"
+            f"{state}: the state of step {step} cannot be written ({_reason(error)}); free disk space, then repeat the "
+            f"command: it resumes at step {steps_done(folder)}"
         ) from None
     if not accelerator.is_main_process:
         return

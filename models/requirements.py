@@ -72,6 +72,11 @@ class Requirements(Part):
     gripper_open_m: float | None = Field(default=None, gt=0)
     """Gripper numbers are shares of this opening; none: they are metres."""
 
+    instruction: Literal["encoded", "text"] = "encoded"
+    """encoded: as the policy's text encoder made it; text: as the operator wrote it."""
+    prefix: bool = True
+    """Whether a chunk begins with the targets that are committed already."""
+
     @property
     def duration_s(self) -> float:
         """Time from the pictures to a chunk's last target, s."""

@@ -16,7 +16,7 @@ from runtime.config.loading import load_settings
 from runtime.config.settings import Settings
 from runtime.evaluation import robotwin
 from runtime.evaluation.latencies import Latencies
-from runtime.systems.virtual_clock import Policy, open_policy
+from runtime.policy.opening import Policy, open_policy
 
 
 @dataclass

@@ -15,6 +15,8 @@ Patience = Annotated[float, Field(gt=0, le=3600)]
 in milliseconds."""
 Duration = Annotated[float, Field(gt=0, le=1e6)]
 """s. Of a run. Chosen: eleven days; its nanoseconds fit 64 bits."""
+TargetDistance = Annotated[float, Field(ge=0.001, le=1)]
+"""s. Between two targets of a chunk. Derived: what a chunk's message may say (runtime/messaging/messages.py)."""
 Disk = Annotated[float, Field(ge=0, le=1000)]
 """GiB. Chosen: the usual 1 GiB is 1024 in MiB."""
 Apart = Annotated[float, Field(gt=0, le=10)]

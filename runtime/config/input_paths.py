@@ -12,6 +12,7 @@ from models.errors import ModelError
 from models.identity import checkpoint_folder, no_checkpoint, stored_config
 from models.refusal import nearest
 from models.sources import OF_TORCH, holds_weights
+from runtime.config.wire_settings import FROM_VARIABLE
 from runtime.errors import SettingsError
 
 
@@ -96,6 +97,11 @@ def check_settings(given: Mapping[str, Any]) -> None:
         check_source(source, f"--policy.published.{part}")
     check_certificate(certificate and Path(certificate), "--console.certificate")
     check_keys(keys and Path(keys), "--system2.keys")
+    wire: Mapping[str, Any] = policy.get("wire", {})
+    token, trusted = str(wire.get("token") or ""), wire.get("certificate")
+    if not token.startswith(FROM_VARIABLE):
+        check_file(Path(token) if token else None, "--policy.wire.token", "give the file of the server's token")
+    check_file(trusted and Path(trusted), "--policy.wire.certificate", "give certificate.pem of the server")
 
 
 def check_certificate(path: Path | None, flag: str) -> None:

@@ -38,18 +38,19 @@ def settings_of(given: dict[str, Any]) -> Settings:
     values, file = profile.read_profile(name)
     values.pop("profile", None)
     _check_kinds(values, file)
-    _check_size(given)
-    if "size" in given.get("policy", {}):  # random weights of this size are asked for, not the profile's policy
-        values.get("policy", {}).pop("checkpoint", None)
+    _check_policy(given)
+    if isinstance(policy := values.get("policy"), dict):  # else it is refused with the other settings
+        for name in _given_up(given):
+            policy.pop(name, None)
     return _checked(profile.merge(values, given | {"profile": name}), given, f"{file}: ")
 
 
 def changed(settings: Settings, given: dict[str, Any]) -> Settings:
     """Other settings with what flags change. Raises SettingsError with one line."""
-    _check_size(given)
+    _check_policy(given)
     values = settings.model_dump()
-    if "size" in given.get("policy", {}):
-        values["policy"]["checkpoint"] = None
+    for name in _given_up(given):
+        del values["policy"][name]
     if "json" in given:
         del values["json_file"]
     return _checked(profile.merge(values, given), given, "")
@@ -103,10 +104,23 @@ def _check_kinds(values: dict[str, Any], file: Path) -> None:
             raise SettingsError(refusal.refused(setting, value, lambda setting: f"{file}: {setting.name}"))
 
 
-def _check_size(flags: dict[str, Any]) -> None:
+def _given_up(flags: dict[str, Any]) -> tuple[str, ...]:
+    """Which settings of the policy below the flags mean nothing, since these name another one: by size, folder or server."""
+    policy = flags.get("policy", {})
+    if policy.get("server"):
+        return ("checkpoint", "wire")
+    if "size" in policy:
+        return ("checkpoint", "server", "wire")
+    return ("server", "wire") if policy.get("checkpoint") else ()
+
+
+def _check_policy(flags: dict[str, Any]) -> None:
     policy = flags.get("policy", {})
     if policy.get("checkpoint") and "size" in policy:
         size = policy["size"]
         raise SettingsError(
             f"--policy.size {size}: the checkpoint {policy['checkpoint']} has its own size; leave one out"
         )
+    for name in ("checkpoint", "size"):
+        if policy.get("server") and policy.get(name):
+            raise SettingsError(f"--policy.{name}: --policy.server {policy['server']} has the policy; leave one out")

@@ -16,6 +16,9 @@ from models.sizes import by_name
 from runtime.config.settings import Settings
 from runtime.config.system_settings import Policy, PublishedWeights
 from runtime.errors import RuntimeFault
+from runtime.messaging.messages import MOST_TARGETS
+
+_NOT_THE_SERVERS = {"token", "certificate", "reply_s", "silent_s"}  # of the wire: how to reach it, not what it is
 
 
 def policy_config(settings: Settings) -> PolicyConfig:
@@ -25,6 +28,10 @@ def policy_config(settings: Settings) -> PolicyConfig:
 
 def configured(policy: Policy) -> PolicyConfig:
     """The same from that part of the settings alone."""
+    if policy.server:
+        raise RuntimeFault(
+            f"--policy.server {policy.server}: its networks are not on this machine; give --policy.checkpoint DIR"
+        )
     try:
         chosen = by_name(policy.size) if policy.checkpoint is None else stored_config(policy.checkpoint)
     except ModelError as error:
@@ -33,12 +40,34 @@ def configured(policy: Policy) -> PolicyConfig:
 
 
 def policy_needs(settings: Settings) -> Requirements:
-    """What the policy needs of the robot: as stored with its checkpoint, else by its configuration. Raises RuntimeFault."""
+    """What the policy needs of the robot: as its server says, as stored with its checkpoint, else by its configuration.
+
+    Raises RuntimeFault, also for a server that was not asked yet (runtime/policy/server_metadata.py).
+    """
+    if settings.policy.server:
+        return _needs_of_server(settings.policy)
     chosen, folder = policy_config(settings), settings.policy.checkpoint
     try:
         return needs_of(chosen) if folder is None else stored_needs(folder, chosen)
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
+
+
+def _needs_of_server(policy: Policy) -> Requirements:
+    """In the robot's own units, whatever the server counts in: runtime/policy/remote_policy.py converts."""
+    wire = policy.wire
+    cameras = tuple(wire.cameras.by_camera())
+    if wire.dt_s is None or not cameras:
+        raise RuntimeFault(
+            f"--policy.server {policy.server}: was not asked what it needs; start with ./launch/robot.sh"
+        )
+    return Requirements(
+        cameras=cameras,
+        targets=wire.targets or MOST_TARGETS,
+        dt_s=wire.dt_s,
+        instruction="text",
+        prefix=bool(wire.prefix),
+    )
 
 
 def _with_sources(chosen: PolicyConfig, elsewhere: PublishedWeights) -> PolicyConfig:
@@ -58,7 +87,13 @@ def _with_sources(chosen: PolicyConfig, elsewhere: PublishedWeights) -> PolicyCo
 
 
 def policy_id(settings: Settings) -> str:
-    """The id that tells policies apart: the checkpoint's, or one of size and seed where there is none. Raises RuntimeFault."""
+    """The id that tells policies apart: the checkpoint's, of size and seed where there is none, or the server's.
+
+    Raises RuntimeFault.
+    """
+    if server := settings.policy.server:
+        says = settings.policy.wire.model_dump_json(exclude=_NOT_THE_SERVERS)
+        return hashlib.sha256(f"{server} {says}".encode()).hexdigest()[:16]
     try:
         return checkpoint_id(policy_config(settings), settings.policy.checkpoint, settings.seed)
     except ModelError as error:

@@ -14,7 +14,8 @@ from runtime.config.arms_settings import Arms, Trajectory
 from runtime.config.bounds import Age, Disk, Duration, Patience
 from runtime.config.safety_settings import Safety
 from runtime.config.section import Section
-from runtime.config.system_settings import Policy, System1, System2
+from runtime.config.system_settings import LOOPBACK, Policy, System1, System2
+from runtime.config.wire_settings import Wire
 
 
 class Camera(Section):
@@ -67,7 +68,6 @@ class Recorder(Section):
     """Disk space that recording leaves free; below it recording stops and reports it."""
 
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
 TOKEN = r"^$|^[A-Za-z0-9_-]{16,}$"
 
 
@@ -157,6 +157,10 @@ class Settings(Section):
             raise ValueError("--system2.modulation host: needs --system2.numerics lean; leave --system2.numerics out")
         if self.system2.remote and self.system2.keys is None:
             raise ValueError("--system2.remote: needs --system2.keys DIR; create the keys with ./launch/keys.sh DIR")
+        if self.policy.wire != Wire() and not self.policy.server:
+            raise ValueError("--policy.wire: says what a policy server does not; give --policy.server, or leave it out")
+        if self.policy.server and self.system2.remote:
+            raise ValueError("--system2.remote: --policy.server has no System 2; leave one out")
         if self.arms.leaders == "own" and not (real or self.can):
             raise ValueError("--arms.leaders own: needs CAN buses; give --can or --arms.kind piper")
         if real and self.can:

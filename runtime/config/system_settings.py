@@ -10,6 +10,7 @@ from pydantic import Field, field_validator
 from models.field import Says
 from models.identity import checkpoint_folder
 from runtime.config.section import Section
+from runtime.config.wire_settings import Wire
 
 _AUTO_PERIOD_S = (
     0.1  # with which an `auto` period begins; three frames at 30 Hz, as the paper's System 1 (10 chunks a second)
@@ -17,6 +18,8 @@ _AUTO_PERIOD_S = (
 _PORT = r"([1-9]\d{0,3}|[1-5]\d{4}|6[0-4]\d{3}|65[0-4]\d{2}|655[0-2]\d|6553[0-5])"
 ADDRESS = rf"^tcp://([^:\[\]]+|\[[0-9a-fA-F:.]+(%[\w.-]+)?\]):{_PORT}$"
 """Of a machine by name, IPv4 or, in brackets, IPv6."""
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
+_SERVER = rf"^wss?://([A-Za-z0-9._-]+|\[[0-9a-fA-F:.]+(%[\w.-]+)?\]):{_PORT}$"
 
 
 _SOURCE = r"^[/.~].*$|^[^@]+@[0-9a-f]{40}$"
@@ -46,7 +49,7 @@ class PublishedWeights(Section):
 
 
 class Policy(Section):
-    """Which networks run: a checkpoint's, or untrained ones of a size."""
+    """Which networks run: a checkpoint's, untrained ones of a size, or those of a server."""
 
     checkpoint: Path | None = None
     """Folder of a trained policy, or the --out of train.sh; in a profile, relative to its file. Or a policy of the hub,
@@ -54,11 +57,29 @@ class Policy(Section):
     size: Literal["small", "full", "full-wan"] = "small"
     """Size of a policy with random weights; as a flag it replaces the profile's checkpoint."""
     published: PublishedWeights = PublishedWeights()
+    server: Annotated[str, Says(expects="ws://HOST:PORT or wss://HOST:PORT")] = Field(
+        default="", pattern=rf"^$|{_SERVER}"
+    )
+    """ws://HOST:PORT of a policy server that speaks openpi's protocol, in System 1's place; wss:// beyond this machine. As a
+    flag it replaces the profile's checkpoint."""
+    wire: Wire = Wire()
 
     @field_validator("checkpoint")
     @classmethod
     def _of_a_training(cls, given: Path | None) -> Path | None:
         return None if given is None else checkpoint_folder(given)
+
+    @field_validator("server")
+    @classmethod
+    def _encrypted_beyond_this_machine(cls, server: str) -> str:
+        scheme, _, place = server.partition("://")
+        host = place.rpartition(":")[0].strip("[]")
+        if scheme == "ws" and host not in LOOPBACK:
+            raise ValueError(
+                f"--policy.server {server}: others can read and change what goes to {host}; give wss://{place}, or a tunnel "
+                "to 127.0.0.1"
+            )
+        return server
 
 
 class System(Section):

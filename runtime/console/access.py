@@ -12,12 +12,12 @@ from cryptography import x509
 from runtime.config.settings import LOOPBACK, TOKEN
 from runtime.config.settings import Page as Settings
 from runtime.errors import SettingsError
+from runtime.host import secret_file
 from runtime.host.terminal import width
 
 CERTIFICATE, KEY, TOKEN_FILE = "certificate.pem", "key.pem", "token"
 """What certificate.sh writes into its folder."""
 _EVERYWHERE = ("0.0.0.0", "::")
-_OTHERS = 0o077  # whoever is not the owner
 
 
 def url(settings: Settings, port: int) -> str:
@@ -67,7 +67,7 @@ def token(settings: Settings) -> str:
         return settings.token
     path: Path = settings.certificate / TOKEN_FILE
     try:
-        mode, known = path.stat().st_mode, path.read_text().strip()
+        known = secret_file.read(path)
     except FileNotFoundError:
         if settings.host in LOOPBACK:
             return ""
@@ -75,10 +75,6 @@ def token(settings: Settings) -> str:
             f"--console.certificate {settings.certificate}: {TOKEN_FILE} is missing; create one with "
             f"./launch/certificate.sh {settings.certificate}"
         ) from None
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"{path}: cannot be read ({error}); create another") from None
-    if mode & _OTHERS:
-        raise SettingsError(f"{path}: other users can read or change it; run chmod 600 {path}")
     if not known or not re.fullmatch(TOKEN, known):
         raise SettingsError(f"{path}: must hold one line of at least 16 letters, digits, - and _; create another")
     return known

@@ -58,6 +58,7 @@ def view(
         "safety": _safety(settings, _of(held, "safety", messages.SafetyState), joints, now_ns),
         "instruction": _instruction(_of(held, "instruction", messages.Instruction)),
         "episode": _episode(settings, held),
+        "server": settings.policy.server,
         "ratio": _ratio(settings, held, rates_hz, now_ns),
         "maps": _maps(_of(held, "conditions", messages.Conditions)),
         "conditions": _conditions(_of(held, "conditions", messages.Conditions), now_ns),

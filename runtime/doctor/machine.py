@@ -194,6 +194,8 @@ def policy(settings: Settings) -> Row:
     """Which policy leads the arms: a folder that holds a checkpoint; random weights pass in simulation alone, with a
     warning.
     """
+    if settings.policy.server:
+        return _server(settings)
     checkpoint = settings.policy.checkpoint
     if checkpoint is not None and (checkpoint / "config.json").is_file():
         return Row("policy", "pass", str(checkpoint))
@@ -204,3 +206,15 @@ def policy(settings: Settings) -> Row:
     simulated = settings.arms.kind == "simulated"
     found = f"no checkpoint: random weights of size {settings.policy.size}"
     return Row("policy", "warning" if simulated else "fail", found, "give a trained one with --policy.checkpoint")
+
+
+def _server(settings: Settings) -> Row:
+    """Whether the policy's server answers, and says enough; it is asked for its metadata alone."""
+    from runtime.policy.server_door import asked  # a check of a policy that runs here does without
+
+    try:
+        wire = asked(settings).policy.wire
+    except RuntimeFault as error:
+        return Row("policy", "fail", str(error), "start it as its project says, or give --policy.checkpoint")
+    targets = "chunks of any length" if wire.targets is None else f"chunks of {wire.targets} targets"
+    return Row("policy", "pass", f"remote policy {settings.policy.server}: {targets}, {wire.dt_s:.3g} s apart")

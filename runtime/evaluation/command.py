@@ -52,9 +52,9 @@ def main(arguments: list[str]) -> int:
         return _compare(options)
     if options.filmed:
         make_folder(options.films, "--films")
-    names = options.played
+    names, given = options.played, given if options.expert else _with_what_the_server_says(given)
     latencies = _latencies(options)
-    with WorkerPool("evaluate", options.workers or usable_processors(), options.ray) as pool:
+    with WorkerPool("evaluate", options.workers or _usual_workers(given), options.ray) as pool:
 
         def evaluated(more: Sequence[str], finished: Finished = _nothing) -> tuple[list[table.Row], str]:
             by_task = {task: _settings(given, more, task) for task in names}
@@ -248,9 +248,27 @@ def _settings(given: dict[str, Any], more: Sequence[str], task: str) -> Settings
     return settings
 
 
+def _with_what_the_server_says(given: dict[str, Any]) -> dict[str, Any]:
+    """What flags give, with all that a policy's server says of itself, which is asked once; without a server as it is."""
+    settings = settings_of(given)
+    if not settings.policy.server:
+        return given
+    from runtime.policy.server_door import asked
+
+    wire = asked(settings).policy.wire.model_dump(exclude_none=True)
+    return merge(given, {"policy": {"server": settings.policy.server, "wire": wire}})
+
+
+def _usual_workers(given: dict[str, Any]) -> int:
+    """One a core; one for a policy server, of which many serve one client at a time."""
+    return 1 if settings_of(given).policy.server else usable_processors()
+
+
 def _which(settings: Settings) -> str:
     """The policy that is evaluated, in words."""
     policy = settings.policy
+    if policy.server:
+        return f"{policy_id(settings)} at {policy.server}"
     if policy.checkpoint is not None:
         return f"{policy_id(settings)} in {policy.checkpoint}"
     return f"of size {policy.size} with random weights; give a trained one with --policy.checkpoint"

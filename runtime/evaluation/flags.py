@@ -228,7 +228,9 @@ def _check(flags: EvaluateFlags, given: dict[str, Any]) -> None:
         check_folder(flags.films, "--films")
     check_json(flags.json_file)
     check_settings(given)
-    check_rates(settings_of(given))
+    check_rates(settings := settings_of(given))
+    if settings.policy.server and flags.swap != "none":
+        raise SettingsError(f"--swap {flags.swap}: --policy.server has no System 2; leave one out")
     input_paths.check_file(flags.bench, "--bench", "create one with ./launch/bench.sh --models --json FILE")
     for path in flags.files:
         input_paths.check_file(path, "--compare", "create one with ./launch/evaluate.sh --json FILE")

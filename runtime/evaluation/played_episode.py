@@ -22,7 +22,8 @@ from runtime.evaluation.latencies import Latencies
 from runtime.evaluation.swap import Conditions
 from runtime.host.clock import NS_PER_S, seconds
 from runtime.messaging import messages
-from runtime.systems.virtual_clock import EPOCH, Chunk, Policy, VirtualClock, VirtualSystem1, VirtualSystem2
+from runtime.policy.opening import Policy
+from runtime.systems.virtual_clock import EPOCH, Chunk, VirtualClock, VirtualSystem1, VirtualSystem2
 
 _BEGIN_NS = 1_000 * NS_PER_S  # any time but zero, which stands for "never"
 _EPISODE, _INSTRUCTION = 1, 1  # numbers: there is one of each

@@ -20,7 +20,7 @@ from drivers.sim.scene import TIMESTEP_S
 from runtime.config.settings import Settings
 from runtime.evaluation import world
 from runtime.evaluation.latencies import Latencies
-from runtime.systems.virtual_clock import Policy
+from runtime.policy.opening import Policy
 
 Array = NDArray[np.float64]
 ROBOTWIN_CAMERAS = {"head": "head_camera", "left_wrist": "left_camera", "right_wrist": "right_camera"}

@@ -23,7 +23,7 @@ from runtime.config.settings import Settings
 from runtime.evaluation.latencies import Latencies
 from runtime.evaluation.played_episode import Outcome
 from runtime.evaluation.world import World
-from runtime.systems.virtual_clock import Policy, open_policy
+from runtime.policy.opening import Policy, open_policy
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from runtime.evaluation.clock_rates import check_rates
 from runtime.evaluation.latencies import Latencies
 from runtime.evaluation.played_episode import Body, Outcome, PlayedEpisode, Sight
 from runtime.evaluation.swap import Conditions, partner_of
-from runtime.systems.virtual_clock import Policy
+from runtime.policy.opening import Policy
 
 
 class World:

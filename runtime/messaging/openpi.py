@@ -1,8 +1,9 @@
 """The wire format of openpi's policy servers: maps with arrays, as msgpack.
 
-Used by the room `serving`. An array is a map of the bytes `__ndarray__`, `data`, `dtype` and `shape`, a single number one of
-`__npgeneric__`, `data` and `dtype`. Written anew with a list of the dtypes that may come, so that nothing is opened that a
-stranger chose: what is not on it, or claims another size than it has, is refused.
+Used by the room `serving`, and by a server's policy (runtime/policy/remote_policy.py). An array is a map of the bytes
+`__ndarray__`, `data`, `dtype` and `shape`, a single number one of `__npgeneric__`, `data` and `dtype`. Written anew with a
+list of the dtypes that may come, so that nothing is opened that a stranger chose: what is not on it, or claims another size
+than it has, is refused.
 """
 
 import math
@@ -17,6 +18,8 @@ _ARRAY, _NUMBER, _DATA, _DTYPE, _SHAPE = b"__ndarray__", b"__npgeneric__", b"dat
 """The format's own words."""
 _DTYPES = frozenset(["|b1", "|u1", "|i1", "<u2", "<i2", "<u4", "<i4", "<u8", "<i8", "<f2", "<f4", "<f8"])
 """What an array may be of: pictures, joints and flags, in this machine's byte order, which is that of all that run policies."""
+ALOHA_CAMERAS = {"head": "cam_high", "left_wrist": "cam_left_wrist", "right_wrist": "cam_right_wrist"}
+"""What openpi's ALOHA clients call each camera of this robot."""
 LARGEST_BYTES = 64 << 20
 """Of a packet. Chosen: three cameras' pictures of 1920 x 1080 are 18 MB."""
 _MOST_AXES, _MOST_ENTRIES, _LONGEST_TEXT = 6, 10_000, 100_000

@@ -50,6 +50,7 @@ def mismatches(needs: Requirements, settings: Settings) -> list[str]:
         *_layout(needs),
         *_duration(needs, settings),
         *_gripper(needs, settings),
+        *_blend(needs, settings),
     ]
 
 
@@ -156,3 +157,8 @@ def _gripper(needs: Requirements, settings: Settings) -> Iterator[str]:
             f"scales grippers by {needs.gripper_open_m:.3f} m, this robot's open {opens_m:.3f} m (--safety.high); "
             "give a policy for this gripper, or its true opening in --safety.high"
         )
+
+
+def _blend(needs: Requirements, settings: Settings) -> Iterator[str]:
+    if settings.trajectory.blend == "prefix" and not needs.prefix:
+        yield "continues no committed targets, which --trajectory.blend prefix relies on; give fade, ensemble or none"

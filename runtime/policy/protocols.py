@@ -13,13 +13,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.requirements import Requirements
+from runtime.errors import RuntimeFault
 from runtime.messaging.array_field import Array
 from runtime.messaging.messages import Rectangle
 
 Picture = NDArray[np.uint8]  # (height, width, 3) RGB, as the camera gave it
 Joints = NDArray[np.float64]  # (J,) or (n, J)
-EncodedInstruction = object  # as the policy's text encoder made it; only the policy looks inside
+EncodedInstruction = (
+    object  # as the policy's text encoder made it, or a text (`needs.instruction`); only the policy reads it
+)
 SetKey = tuple[int, ...]  # numbers of the frames of one set of pictures, a camera each
+
+
+class NoChunk(RuntimeFault):
+    """A policy has no chunk for an observation: System 1 skips it, for the reason that this says."""
 
 
 @dataclass(frozen=True)
@@ -112,8 +119,11 @@ class FastPolicy(Protocol):
             observation: Its sets are encoded already.
 
         Returns:
-            (H, J) float32 in the units of `needs`; H is `needs.targets`, `needs.dt_s` apart, the first due one of these after
-            the newest pictures.
+            (H, J) float32 in the units of `needs`; H is `needs.targets`, or fewer where the policy is a server's; `needs.dt_s`
+            apart, the first due one of these after the newest pictures.
+
+        Raises:
+            NoChunk: There is none this time. Networks that run here always have one.
         """
         ...
 

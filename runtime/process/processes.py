@@ -46,12 +46,17 @@ def _emulated(settings: Settings, role: Role) -> bool:
     return settings.can
 
 
+def _by_networks(settings: Settings, role: Role) -> bool:
+    """Whether the policy's networks are ours to run: a server has no System 2, and reads instructions as they are."""
+    return role.by_policy and not settings.policy.server
+
+
 def _beside(settings: Settings, role: Role) -> bool:
-    return _by_policy(settings, role) and not settings.system2.remote
+    return _by_networks(settings, role) and not settings.system2.remote
 
 
 def _elsewhere(settings: Settings, role: Role) -> bool:
-    return _by_policy(settings, role) and bool(settings.system2.remote)
+    return _by_networks(settings, role) and bool(settings.system2.remote)
 
 
 def _led_by_nobody(settings: Settings, role: Role) -> bool:
@@ -76,7 +81,7 @@ TABLE: tuple[ProcessRow, ...] = (
     ProcessRow(
         "system1", "runtime.replay.tracker", _recorded, 1.0, prompt=True
     ),  # in its place, under replay.sh --on-robot
-    ProcessRow("text", "runtime.policy.text_encoder", _by_policy, 120.0),
+    ProcessRow("text", "runtime.policy.text_encoder", _by_networks, 120.0),
     ProcessRow("simulator", "runtime.devices.simulator", _simulated, 1.0, waits=True),
     ProcessRow("emulator", "runtime.devices.can_emulator", _emulated, 1.0, waits=True),
     ProcessRow("leaders", "runtime.devices.leader_emulator", _led_by_nobody, 5.0, waits=True),

@@ -84,6 +84,8 @@ def _arithmetic(session: Session, given: dict[str, Any]) -> Iterator[str]:
     from runtime.policy.networks import open_checkpoint
 
     settings = changed(settings_from_json(session.metadata["settings"]), given)
+    if settings.policy.server:  # its chunks were inputs
+        return
     checkpoint = open_checkpoint(settings)
     for name, system in (("system1", settings.system1), ("system2", settings.system2)):
         recorded = session.attachments.get(f"{name}{arithmetic.SUFFIX}")
@@ -126,9 +128,9 @@ def _paced(session: Session, options: ReplayFlags) -> int:
 
 
 def _what_if(session: Session, out: Path | None, given: dict[str, Any]) -> int:
+    from runtime.policy.opening import open_policy
     from runtime.replay import what_if
     from runtime.replay.stored_embeddings import StoredEmbeddings
-    from runtime.systems.virtual_clock import open_policy
 
     with waiting("sorting messages"):
         origin = what_if.Origin.of(session)

@@ -3,11 +3,13 @@
 from pathlib import Path
 from typing import Any
 
+from runtime.config.policy import policy_id, policy_needs
 from runtime.config.settings import Settings
 from runtime.errors import SessionError
 from runtime.messaging import messages
 from runtime.policy.networks import fast_system, open_checkpoint, prepare_torch, slow_system
 from runtime.replay.index import Index, Missing
+from runtime.replay.recorded_policy import RecordedPolicy
 from runtime.replay.robot_steps import chunk_made
 from runtime.replay.stored_embeddings import StoredEmbeddings
 from runtime.replay.stretch import Made, consumed, states_consumed
@@ -68,12 +70,17 @@ class System2Steps(_PolicySteps):
 
 
 class System1Steps(_PolicySteps):
-    """One life of System 1."""
+    """One life of System 1. The chunks of a server's policy are taken from the session, as its other inputs are."""
 
     classes = (System1State,)
 
     def __init__(self, index: Index, settings: Settings, folder: Path, epoch: int) -> None:
         super().__init__(index, folder, epoch)
+        self._recorded: RecordedPolicy | None = None
+        if settings.policy.server:
+            self._recorded = RecordedPolicy(policy_needs(settings))
+            self._config = System1Config(settings, self._recorded, policy_id(settings))
+            return
         prepare_torch(settings.system1)
         checkpoint = open_checkpoint(settings)
         self._config = System1Config(settings, fast_system(settings, checkpoint), checkpoint.id)
@@ -86,6 +93,8 @@ class System1Steps(_PolicySteps):
 
     def make(self, state: System1State, recorded: messages.ActionChunk | messages.Skip) -> Made:
         inputs = self._inputs(recorded)
+        if self._recorded is not None:
+            self._recorded.gives(recorded)
         made = system1_step.step(
             self._config, state, inputs, self._pictures, self._embeddings, self._epoch, recorded.stamp_ns
         )

@@ -29,6 +29,7 @@ from runtime.host import plain_file
 from runtime.messaging import codec, messages
 from runtime.messaging.topics import topic_of
 from runtime.messaging.upgrades import SCHEMA_NUMBER
+from runtime.policy.opening import Policy
 from runtime.policy.protocols import EncodedInstruction
 from runtime.process.role import Role
 from runtime.replay.index import Index, Missing
@@ -44,7 +45,7 @@ from runtime.session.format import (
 from runtime.session.reader import Session
 from runtime.session.summary import Accumulator
 from runtime.session.writer import SessionWriter
-from runtime.systems.virtual_clock import Policy, VirtualClock, VirtualSystem1, VirtualSystem2
+from runtime.systems.virtual_clock import VirtualClock, VirtualSystem1, VirtualSystem2
 
 _REPLACED = (
     messages.ActionChunk, messages.Skip, messages.Conditions, messages.ArmTarget, messages.JointState,

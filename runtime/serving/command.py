@@ -6,14 +6,15 @@ from typing import Any
 
 import uvloop
 
+from models.config.policy import JOINT_LAYOUT
 from runtime.config.loading import settings_of
 from runtime.config.settings import LOOPBACK, Settings
 from runtime.console import access
 from runtime.errors import RuntimeFault
 from runtime.host.shutdown import Ending
 from runtime.host.terminal import say
+from runtime.policy.opening import Policy, open_policy
 from runtime.serving.flags import SERVE, ServeFlags
-from runtime.systems.virtual_clock import Policy, open_policy
 
 
 def main(arguments: list[str]) -> int:
@@ -59,9 +60,11 @@ def metadata(settings: Settings, policy: Policy) -> dict[str, Any]:
         else f"{settings.policy.size}, untrained",
         "checkpoint": policy.checkpoint_id,
         "cameras": list(needs.cameras),
-        "state": needs.state_layout,
+        "state": JOINT_LAYOUT,
         "action_horizon": needs.targets,
         "dt_s": needs.dt_s,
+        "actions": "absolute",
+        "pictures": "any",
         "system2_every": settings.ratio,
         "takes": ["prefix"],
     }

@@ -31,7 +31,8 @@ def _check(flags: ServeFlags, given: dict[str, Any]) -> None:
     for name in given:
         if name not in _OF_A_POLICY:
             raise SettingsError(f"--{name}: belongs to a robot; give --policy..., --system1..., --system2... or --seed")
-    settings_of(given)
+    if settings_of(given).policy.server:
+        raise SettingsError("--policy.server: has a policy already, and serves it; give --policy.checkpoint DIR")
     check_certificate(flags.certificate, "--certificate")
     check_settings(given)
 

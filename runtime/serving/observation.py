@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 
 from runtime.errors import WireError
 from runtime.messaging.messages import JOINTS
+from runtime.messaging.openpi import ALOHA_CAMERAS
 from runtime.policy.protocols import Picture
 
-_NAMES = {"head": "cam_high", "left_wrist": "cam_left_wrist", "right_wrist": "cam_right_wrist"}  # openpi's, of ALOHA
 _SIDES_PX = (16, 4096)  # of a picture; chosen: what cameras and networks have
 _LARGEST = 10.0  # rad and m, of a joint; chosen: three times what any arm here can do
 _LONGEST_PROMPT = 1000  # characters, as an Instruction of the bus
@@ -61,7 +61,7 @@ def read(packet: Any, cameras: Sequence[str], targets: int) -> Seen:
 
 def _picture(images: Any, camera: str) -> Picture:
     """A camera's picture (H, W, 3), however its axes lie."""
-    usual = _NAMES.get(camera, camera)
+    usual = ALOHA_CAMERAS.get(camera, camera)
     if not isinstance(images, dict):
         raise WireError(f"images: must be a map of pictures, got {type(images).__name__}; send {usual}")
     pictures = cast(dict[Any, Any], images)

@@ -19,12 +19,13 @@ from runtime.messaging.array_field import Array
 from runtime.messaging.topics import topic_of
 from runtime.policy import units
 from runtime.policy.fit import KEPT_FRAMES
+from runtime.policy.opening import Policy
 from runtime.policy.protocols import Observation, Picture
 from runtime.serving.observation import Seen
 from runtime.systems import system2_step
 from runtime.systems.frame_sets import FrameSet, History, nearest_set
 from runtime.systems.system2_state import System2Config, System2State
-from runtime.systems.virtual_clock import EPOCH, Policy
+from runtime.systems.virtual_clock import EPOCH
 
 _SEED_STEP = 1_000_003  # a prime, as System 1's: seeds and numbers of chunks seldom meet in the same noise
 

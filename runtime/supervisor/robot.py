@@ -298,6 +298,10 @@ class Robot:
 def main(arguments: list[str]) -> int:
     """Run the robot with the settings of the line, after what can be checked at once. Called by runtime/cli.py."""
     settings = settings_of(ROBOT.read(arguments)[1])
+    if settings.policy.server:
+        from runtime.policy.server_door import asked  # a policy that runs here starts without it
+
+        settings = asked(settings)
     with closing(ForkServer()) as server:
         return Robot(settings, examined(settings, POLICY), server).run()
 

@@ -189,7 +189,7 @@ class StatusLine:
         if isinstance(state, messages.SafetyState):
             holds = f"holds {state.holds}, faults latched {state.faults}"
             if state.chunk_age_ns >= 0:
-                ages = f"chunk {state.chunk_age_ns / 1e6:.0f} ms, conditions {state.condition_age_ns / 1e6:.0f} ms old"
+                ages = self._ages(state)
         recording = self._newest.get("recording")
         if isinstance(recording, messages.Recording) and recording.fault:
             lost, file = file, ""
@@ -198,6 +198,12 @@ class StatusLine:
         lead = [self._mode_and_reasons(), self.overloaded(), self.unwell(processes), lost, self._history_gap()]
         return [*lead, self.systems(), ages, cameras, real_time, file, holds]
 
+    def _ages(self, state: messages.SafetyState) -> str:
+        chunk = f"chunk {state.chunk_age_ns / 1e6:.0f} ms"
+        if self._settings.policy.server:
+            return f"{chunk} old"
+        return f"{chunk}, conditions {state.condition_age_ns / 1e6:.0f} ms old"
+
     def _mode_and_reasons(self) -> str:
         state = self._newest.get("safety")
         if not isinstance(state, messages.SafetyState) or state.mode == "RUNNING":
@@ -205,8 +211,10 @@ class StatusLine:
         return ": ".join(filter(None, (state.mode, self.overload.attributed(*state.reasons, beside=self._overloaded))))
 
     def systems(self) -> str:
-        """What leads the arms: both systems' rates and their ratio."""
+        """What leads the arms: both systems' rates and their ratio, or a server's chunks."""
         rates = self._rates
+        if server := self._settings.policy.server:
+            return f"remote policy {server} {rates['chunk']:.1f} Hz"
         return f"system1 {rates['chunk']:.1f} Hz, system2 {rates['conditions']:.2f} Hz, 1:{self._ratio}"
 
     @property

@@ -13,9 +13,7 @@ from runtime.config.settings import Settings
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages
 from runtime.messaging.subscriber import Subscriber
-from runtime.policy import arithmetic
-from runtime.policy.embedding_cache import EmbeddingCache
-from runtime.policy.networks import Embeddings, fast_system, open_checkpoint, prepare_torch
+from runtime.policy import opening
 from runtime.policy.protocols import EncodedInstruction, FastPolicy
 from runtime.process.base import Process, log
 from runtime.process.snapshot import Snapshots
@@ -29,13 +27,9 @@ _POLL_S = 0.05
 
 def main(process: Process) -> None:
     """Open the policy and make a run for every due set of frames, until asked to end."""
-    settings = process.settings
-    prepare_torch(settings.system1)
-    checkpoint = open_checkpoint(settings)
-    config = System1Config(settings, fast_system(settings, checkpoint), checkpoint.id)
-    arithmetic.keep(process, settings.system1, checkpoint)
-    log.info("policy %s, %d weights", checkpoint.id, config.fast.weights)
-    serve(process, config, Embeddings(EmbeddingCache()))
+    with opening.fast_policy(process) as opened:
+        log.info("policy %s, %d weights", opened.checkpoint_id, opened.fast.weights)
+        serve(process, System1Config(process.settings, opened.fast, opened.checkpoint_id), opened.embeddings)
 
 
 def serve(process: Process, config: System1Config, embeddings: Callable[[str], EncodedInstruction]) -> None:

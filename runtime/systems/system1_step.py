@@ -16,7 +16,7 @@ from runtime.config import live_tuning, what_to_check
 from runtime.host.clock import robot_time_ns, seconds
 from runtime.messaging import messages, topics
 from runtime.policy import units
-from runtime.policy.protocols import EncodedInstruction, FastPolicy, Observation
+from runtime.policy.protocols import EncodedInstruction, FastPolicy, NoChunk, Observation
 from runtime.systems import outputs
 from runtime.systems.blackout import blacked_out
 from runtime.systems.condition_age import conditions_limit_ns, saturated
@@ -50,8 +50,11 @@ def refusal(config: System1Config, state: System1State, inputs: System1Inputs, n
         return f"camera frames are {apart}: {late} is late; {what_to_check.of_camera(settings, late)}"
     if inputs.joints is None:
         return "no joint state yet"
-    if inputs.embedding is None or inputs.embedding.instruction != inputs.instruction.number:
+    encoded = inputs.embedding is not None and inputs.embedding.instruction == inputs.instruction.number
+    if config.fast.needs.instruction == "encoded" and not encoded:
         return "the instruction is not encoded yet"
+    if not config.fast.needs.prefix and live_tuning.blend(settings, inputs.episode) == "prefix":
+        return "blend prefix: the policy continues no committed targets; choose fade, ensemble or none"
     if not config.fast.needs.conditions:
         return ""
     if conditions is None:
@@ -88,7 +91,7 @@ class _Plan:
     noise_seed: int
     conditions: messages.Conditions | None  # None for a policy without a slow system
     joints: messages.JointState
-    key: str  # of the encoded instruction
+    key: str | None  # of the encoded instruction; None: the policy reads its text
 
     @property
     def t0_ns(self) -> int:
@@ -117,7 +120,8 @@ def step(
         now_ns: When the run began, CLOCK_MONOTONIC.
 
     Returns:
-        The chunk, (H, J) float32 in the robot's units; or a skip with its reason, as when a picture was overwritten meanwhile.
+        The chunk, (H, J) float32 in the robot's units; or a skip with its reason, as when a picture was overwritten meanwhile,
+        or the policy has no chunk.
     """
     _note_conditions(state, inputs.conditions)
     reason = refusal(config, state, inputs, now_ns)
@@ -135,7 +139,11 @@ def step(
     for frames, made in prepared.items():
         if made is not None:
             config.fast.encode_images(_numbers(frames), made)
-    q = _predicted(config.fast, inputs, plan, embeddings(plan.key), now_ns)
+    instruction = inputs.instruction.text if plan.key is None else embeddings(plan.key)
+    try:
+        q = _predicted(config.fast, inputs, plan, instruction, now_ns)
+    except NoChunk as error:
+        return _skip(state, inputs, str(error), epoch, now_ns)
     finished_ns = robot_time_ns()
     timing = messages.Timing(
         finished_ns=finished_ns, prepare_ns=prepared_ns - started_ns, forward_ns=finished_ns - prepared_ns
@@ -167,7 +175,8 @@ def _predicted(
 
 def _plan(config: System1Config, state: System1State, inputs: System1Inputs, epoch: int, now_ns: int) -> _Plan:
     joints, embedding, needs = inputs.joints, inputs.embedding, config.fast.needs
-    assert joints is not None and embedding is not None, "refusal() lets none of these pass"
+    assert joints is not None and (embedding is not None or needs.instruction == "text"), "refusal() lets none pass"
+    key = embedding.key if needs.instruction == "encoded" and embedding is not None else None
     conditions = inputs.conditions if needs.conditions else None
     settings = config.settings
     observation_ns = max(frame.capture_ns for frame in inputs.newest)
@@ -177,7 +186,7 @@ def _plan(config: System1Config, state: System1State, inputs: System1Inputs, epo
     prefix = _prefix(state, joints, observation_ns + dt_ns, dt_ns, arrives_ns) if prefixed else _NO_PREFIX
     prefix = prefix[: needs.targets - 1]  # something of the chunk is new
     noise_seed = (settings.seed * _SEED_STEP + epoch * _EPOCH_STEP + state.run) % (1 << 31)
-    return _Plan(observation_ns, dt_ns, prefix, noise_seed, conditions, joints, embedding.key)
+    return _Plan(observation_ns, dt_ns, prefix, noise_seed, conditions, joints, key)
 
 
 def _chunk(

@@ -6,14 +6,12 @@ What reaches a system, and when, is up to the caller.
 
 import heapq
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from functools import lru_cache
 
 from runtime.config.settings import Settings
 from runtime.messaging import messages
 from runtime.messaging.topics import topic_of
-from runtime.policy.networks import fast_system, open_checkpoint, prepare_torch, slow_system, text_encoder
-from runtime.policy.protocols import EncodedInstruction, FastPolicy, SlowPolicy
+from runtime.policy.opening import Policy
+from runtime.policy.protocols import EncodedInstruction
 from runtime.systems import system1_step, system2_step
 from runtime.systems.frame_sets import History, PictureSource, newest_set
 from runtime.systems.system1 import due, gather, next_due, waits_for_system2
@@ -45,24 +43,6 @@ class VirtualClock:
         self.now_ns, _, happen = heapq.heappop(self._events)
         happen()
         return True
-
-
-@dataclass(frozen=True)
-class Policy:
-    """Both systems of a policy, ready to run."""
-
-    slow: SlowPolicy
-    fast: FastPolicy
-    checkpoint_id: str
-    instruct: Callable[[str], EncodedInstruction]
-
-
-def open_policy(settings: Settings) -> Policy:
-    """The networks of the settings' checkpoint; torch is prepared as System 1's process does. Raises RuntimeFault."""
-    prepare_torch(settings.system1)
-    checkpoint = open_checkpoint(settings)
-    instruct = lru_cache(maxsize=64)(text_encoder(checkpoint))
-    return Policy(slow_system(settings, checkpoint), fast_system(settings, checkpoint), checkpoint.id, instruct)
 
 
 class _Process:

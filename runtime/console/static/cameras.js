@@ -28,7 +28,7 @@ export function Cameras({ source, at, moment, lost }) {
 
 function Seen({ moment }) {
   const conditions = moment.conditions;
-  if (!conditions) return html`<span class="muted seen">no condition yet</span>`;
+  if (!conditions) return html`<span class="muted seen">${moment.server ? `remote policy ${moment.server}: no System 2` : "no condition yet"}</span>`;
   const saw = conditions.windows.map(({ camera, frames }) => `${camera} ${frames.length > 2 ? `${frames[0]} to ${frames.at(-1)}` : frames.join(", ")}`);
   return html`<span class="muted seen" title="frames that the newest condition saw">
     ${`condition ${conditions.seq} (${conditions.trigger}) saw ${saw.join(" and ")}; ${conditions.age_ms} ms old`}</span>`;

@@ -58,9 +58,11 @@ function duration(seconds) {
 export function Figures({ moment }) {
   const { ratio, safety, conditions, recording, scene, rates } = moment;
   const rows = [
-    ["ratio 1:n", `1:${ratio.wanted}`, ratio.runs ? `${ratio.runs} runs, ${ratio.actions ?? "-"} actions, ${ms(safety?.condition_age_ms)} old at use${ratio.saturated ? "; saturated: System 2 cannot keep up" : ""}` : "-", ratio.saturated],
-    ["condition", ms(conditions?.age_ms), conditions ? `the newest; System 2 takes ${conditions.forward_ms} ms, ${rates.conditions}/s` : "none", false],
-    ["chunk", ms(safety?.chunk_age_ms), `System 1 ${rates.chunk}/s`, false],
+    ...(moment.server ? [["remote policy", moment.server, "no System 2", false]] : [
+      ["ratio 1:n", `1:${ratio.wanted}`, ratio.runs ? `${ratio.runs} runs, ${ratio.actions ?? "-"} actions, ${ms(safety?.condition_age_ms)} old at use${ratio.saturated ? "; saturated: System 2 cannot keep up" : ""}` : "-", ratio.saturated],
+      ["condition", ms(conditions?.age_ms), conditions ? `the newest; System 2 takes ${conditions.forward_ms} ms, ${rates.conditions}/s` : "none", false],
+    ]),
+    ["chunk", ms(safety?.chunk_age_ms), `${moment.server ? "from the server" : "System 1"} ${rates.chunk}/s`, false],
     ["feedback", ms(safety?.feedback_age_ms), moment.joints.limited ? "limited by the safety layer" : "", false],
     ["holds, faults latched", `${safety?.holds ?? 0}, ${safety?.faults ?? 0}`, `${safety?.dropped ?? 0} chunks dropped, ${safety?.rejected ?? 0} rejected`, safety?.faults > 0],
     ["session", recording ? `${recording.megabytes} MB` : "-", recording?.fault || (recording?.lost ? `${recording.lost} messages lost` : ""), recording?.fault],

@@ -36,7 +36,7 @@ from runtime.evaluation.variants import SWEEPS
 from runtime.evaluation.world import World
 from runtime.host.revision import revision
 from runtime.host.worker_pool import WorkerPool
-from runtime.systems.virtual_clock import Policy, open_policy
+from runtime.policy.opening import Policy, open_policy
 from runtime.training.flags import TRAIN
 
 ROOT = Path(__file__).parents[3]

@@ -17,7 +17,7 @@ from runtime.evaluation.swap import Conditions, partner_of
 from runtime.evaluation.world import World
 from runtime.messaging import messages
 from runtime.messaging.array_field import Array
-from runtime.systems.virtual_clock import Policy, open_policy
+from runtime.policy.opening import Policy, open_policy
 
 Build = Callable[..., Any]
 

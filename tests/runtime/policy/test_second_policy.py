@@ -24,6 +24,7 @@ from runtime.host.clock import seconds
 from runtime.messaging import codec, messages
 from runtime.messaging.array_field import Array
 from runtime.policy import fit
+from runtime.policy.opening import Policy
 from runtime.policy.protocols import (
     EncodedInstruction,
     FastPolicy,
@@ -36,7 +37,6 @@ from runtime.policy.protocols import (
 from runtime.systems import system1_step, system2_step
 from runtime.systems.system1_state import System1Config, System1Inputs, System1State
 from runtime.systems.system2_state import System2Config, System2State
-from runtime.systems.virtual_clock import Policy
 
 FLAGS = [
     "--task", "pick_apple_messy", "--ratio", "3",

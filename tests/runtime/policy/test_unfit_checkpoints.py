@@ -13,7 +13,7 @@ from safetensors.torch import load_file, save_file
 
 from runtime.config.loading import load_settings
 from runtime.errors import RuntimeFault
-from runtime.systems.virtual_clock import open_policy
+from runtime.policy.opening import open_policy
 
 GOLDEN = Path(__file__).parents[1] / "golden" / "policy"
 

@@ -19,6 +19,7 @@ from runtime.arms import reasons, transitions
 from runtime.config.settings import Settings
 from runtime.messaging import messages
 from runtime.messaging.upgrades import SCHEMA_NUMBER
+from runtime.policy.opening import open_policy
 from runtime.replay import index
 from runtime.replay.comparison import Report
 from runtime.replay.flags import Stepping
@@ -27,7 +28,6 @@ from runtime.replay.stored_embeddings import StoredEmbeddings
 from runtime.replay.what_if import Origin, WhatIf, write
 from runtime.session import reader
 from runtime.session.episodes import episodes
-from runtime.systems.virtual_clock import open_policy
 
 RECORDED = sorted(path.parent for path in GOLDEN.glob("schema-*/recorded.json"))
 WITHIN_RAD = 1e-6

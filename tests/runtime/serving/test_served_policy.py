@@ -8,10 +8,10 @@ import pytest
 from drivers.cobot_magic import CAMERAS, ready_pose
 from runtime.config.loading import load_settings
 from runtime.errors import WireError
+from runtime.policy.opening import Policy, open_policy
 from runtime.policy.protocols import Observation
 from runtime.serving.observation import Seen
 from runtime.serving.served_policy import ServedPolicy
-from runtime.systems.virtual_clock import Policy, open_policy
 
 PERIOD_NS = 200_000_000
 SETTINGS = load_settings(["--system1.device", "cpu", "--system2.device", "cpu"])

@@ -19,10 +19,10 @@ from runtime.config.settings import Page
 from runtime.console import access, certificate
 from runtime.errors import RuntimeFault
 from runtime.messaging import openpi
+from runtime.policy.opening import open_policy
 from runtime.serving import command
 from runtime.serving.served_policy import ServedPolicy
 from runtime.serving.server import PolicyServer, serve
-from runtime.systems.virtual_clock import open_policy
 
 TOKEN = "a-token-of-18-chars"
 SETTINGS = load_settings(["--ratio", "1", "--system1.device", "cpu", "--system2.device", "cpu"])

@@ -17,10 +17,11 @@ from runtime.config.loading import settings_from_json
 from runtime.config.settings import Settings
 from runtime.messaging import messages
 from runtime.messaging.topics import topic_of
+from runtime.policy.opening import open_policy
 from runtime.session import reader
 from runtime.systems.frame_sets import History, newest_set
 from runtime.systems.system1 import due, next_due
-from runtime.systems.virtual_clock import Chunk, VirtualClock, VirtualSystem1, VirtualSystem2, open_policy
+from runtime.systems.virtual_clock import Chunk, VirtualClock, VirtualSystem1, VirtualSystem2
 
 pytestmark = pytest.mark.live
 _TRANSPORT_NS = 400_000

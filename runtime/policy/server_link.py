@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 _BACK_OFF_S = (0.1, 0.2, 0.5, 1.0, 2.0, 5.0)
 """Before each further try, until a reply came. Chosen: a server that restarts is found within a second of being up."""
 _END_S = 2.0  # for the thread to end; chosen: its socket closes within half a second
+_FAREWELL_S = 0.1  # for TLS to close, which no library waits for; chosen
 _LETTERS = 200  # of what a server says about a mistake
 
 
@@ -84,11 +85,8 @@ class ServerLink:
             self._thread.join(_END_S)
 
     def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_until_complete(self._stay_connected())
-        finally:
-            self._loop.close()
+        with asyncio.Runner(loop_factory=lambda: self._loop) as runner:  # which lets sockets close before the loop does
+            runner.run(self._stay_connected())
 
     async def _stay_connected(self) -> None:
         async with self._door.session() as session:
@@ -101,6 +99,8 @@ class ServerLink:
                 else:
                     await self._used(socket, metadata)
                 await self._pause()
+        if self._door.encryption is not None:
+            await asyncio.sleep(_FAREWELL_S)
         self._lost("the connection was ended")
 
     async def _used(self, socket: ClientWebSocketResponse, metadata: Any) -> None:
@@ -159,7 +159,7 @@ class ServerLink:
 
     def _lost(self, why: str) -> None:
         """Note that there is no connection, and tell whoever waits."""
-        if why != self._why:
+        if why != self._why and not self._again.is_set():
             log.warning("%s: %s", self._door.address, why)
         self._why, question, self._question = why, self._question, None
         if not self._again.is_set():

@@ -103,6 +103,11 @@ def _verdict(session: Session, reworded: int) -> str:
 
 
 def _say_what_if(session: Session) -> None:
+    if '"server":"ws' in session.metadata.get("settings", ""):  # it has no System 2
+        say_next(
+            "see the effect of another blend", "replay", session.path.parent, "--what-if", "--trajectory.blend", "none"
+        )
+        return
     say_next("see the effect of another ratio", "replay", session.path.parent, "--what-if", "--ratio", "4")
 
 
@@ -135,16 +140,17 @@ def _what_if(session: Session, out: Path | None, given: dict[str, Any]) -> int:
     with waiting("sorting messages"):
         origin = what_if.Origin.of(session)
     settings = changed(origin.settings, given)
+    origin.check(settings, names(given))
     out = out or _beside(session.path.parent)
     if out.exists():
         raise SettingsError(f"--out {out}: already exists; give another")
     with waiting("opening the policy"):
-        policy = open_policy(settings)
+        policy = None if settings.policy.server else open_policy(settings)
     with tempfile.TemporaryDirectory(prefix="video2act-replay-") as folder:
-        embeddings = origin.embeddings(StoredEmbeddings(session, Path(folder)), policy)
+        stored = StoredEmbeddings(session, Path(folder))
         with bar(100, "what if", "%", leave=False) as shown:
             reported = lambda share: shown.update(round(100 * share) - shown.n)  # noqa: E731
-            messages = what_if.WhatIf(origin, settings, policy, embeddings, list(names(given))).run(reported)
+            messages = what_if.WhatIf(origin, settings, policy, stored, list(names(given))).run(reported)
     with waiting(f"writing {out}"):
         after = what_if.write(session, settings, messages, out)
     recorded = [(topic, message) for (topic, _, _), message in origin.index.messages.items()]

@@ -4,7 +4,7 @@ Called by command.py.
 Pictures, joints, commands and the median durations of both systems stay as they were recorded; both systems and the arms
 process run again, by the rules of the virtual clock. It is an open loop: the recorded robot does not go where it is sent now.
 So System 1 goes on seeing the recorded joints, and to the safety layer the arms follow perfectly: it tells what would have been
-commanded, not where that would have led.
+commanded, not where that would have led. The chunks of a policy server stay as they were recorded, when they were recorded.
 """
 
 import json
@@ -52,6 +52,7 @@ _REPLACED = (
     messages.SafetyState, messages.Snapshot,
 )  # fmt: skip
 _TO_BOTH = (messages.Episode, messages.Instruction, messages.Embedding)
+_OF_THE_ARMS = ("safety", "trajectory")  # settings that decide what becomes of a chunk, not which chunk is made
 _USUAL_S = (0.045, 0.11)  # of a run of System 1 and 2, where the session holds none; as evaluation's (world.Latencies)
 Topical = tuple[str, messages.Message]
 
@@ -76,6 +77,39 @@ class Origin:
             raise SessionError(f"{session.path}: followed {role.tracks} without a policy; give another session")
         return cls(index, settings, role.unfit)
 
+    def check(self, settings: Settings, changed: Iterable[str]) -> None:
+        """Raises SessionError for what a policy server would have to be asked again, since it gave no more than was recorded.
+
+        Args:
+            settings: With what flags change.
+            changed: Names of the settings that they change.
+        """
+        if not settings.policy.server:
+            return
+        names = [name for name in changed if name.partition(".")[0] not in _OF_THE_ARMS]
+        prefixed = settings.trajectory.blend == "prefix" or any(
+            run.committed for run in self._all(messages.ActionChunk)
+        )
+        if names or prefixed:
+            what = f"--{names[0]}" if names else "blend prefix"
+            raise SessionError(
+                f"{what}: the policy server {settings.policy.server} would have to be asked again; change only "
+                "--safety... or --trajectory... without prefix, or give --policy.checkpoint DIR"
+            )
+
+    def embedded(self) -> list[messages.Embedding]:
+        """An embedding for each instruction, where the session has none, since a policy server read the texts."""
+        if self._all(messages.Embedding):
+            return []
+        return [
+            messages.Embedding(seq=0, epoch=0, stamp_ns=one.stamp_ns, instruction=one.number, key=f"text {one.number}")
+            for one in self._all(messages.Instruction)
+        ]
+
+    def runs(self) -> list[messages.ActionChunk | messages.Skip]:
+        """What System 1 made."""
+        return [*self._all(messages.ActionChunk), *self._all(messages.Skip)]
+
     @property
     def checkpoint_id(self) -> str:
         """The policy of the recorded run, "" if it made nothing."""
@@ -88,7 +122,8 @@ class Origin:
         """Encoded instructions by key: those of the session where the policy is the same, else encoded by the new one."""
         same = policy.checkpoint_id == self.checkpoint_id
         texts = {message.number: message.text for message in self._all(messages.Instruction)}
-        reported = {message.key: texts.get(message.instruction, "") for message in self._all(messages.Embedding)}
+        instructed = (*self._all(messages.Embedding), *self.embedded())
+        reported = {message.key: texts.get(message.instruction, "") for message in instructed}
         made: dict[str, EncodedInstruction] = {}
 
         def encoded(key: str) -> EncodedInstruction:
@@ -115,27 +150,33 @@ class Origin:
 
 
 class WhatIf:
-    """Both systems and the arms process over a session's inputs. `changed`: names of the settings that flags change."""
+    """Both systems and the arms process over a session's inputs."""
 
     def __init__(
-        self, origin: Origin, settings: Settings, policy: Policy, embeddings: Callable[[str], EncodedInstruction],
+        self, origin: Origin, settings: Settings, policy: Policy | None, stored: Callable[[str], EncodedInstruction],
         changed: Iterable[str] = (),
     ) -> None:  # fmt: skip
+        """`policy` None: a server's, whose recorded chunks stay. `stored` gives the session's encoded instructions by key.
+        `changed`: names of the settings that flags change.
+        """
         self._origin, self._changed = origin, frozenset(changed)
         self._made: list[Topical] = []
         self._chunks: list[messages.ActionChunk] = []  # on their way to the arms
         self._clock = VirtualClock(min(message.stamp_ns for message in origin.index.messages.values()))
-        common = (settings, policy, embeddings, self._clock, origin.index.session.picture)
+        self._config = arms_state.ArmsConfig.of(settings, origin.unfit)
+        self._arms: arms_state.ArmsState | None = None
+        self._systems: tuple[VirtualSystem1, VirtualSystem2] | None = None
+        if policy is None:
+            return
+        common = (settings, policy, origin.embeddings(stored, policy), self._clock, origin.index.session.picture)
         taken = [
             origin.duration_ns(kind, usual_s)
             for kind, usual_s in zip((messages.ActionChunk, messages.Conditions), _USUAL_S, strict=True)
         ]
-        self._system1 = VirtualSystem1(
-            *common, lambda run: taken[0] * isinstance(run, messages.ActionChunk), self._acted
+        self._systems = (
+            VirtualSystem1(*common, lambda run: taken[0] * isinstance(run, messages.ActionChunk), self._acted),
+            VirtualSystem2(*common, lambda _: taken[1], self._conditions_made),
         )
-        self._system2 = VirtualSystem2(*common, lambda _: taken[1], self._conditions_made)
-        self._config = arms_state.ArmsConfig.of(settings, origin.unfit)
-        self._arms: arms_state.ArmsState | None = None
 
     def run(self, passed: Callable[[float], object] = lambda _: None) -> list[Topical]:
         """What it would have been: everything made again and everything that stays, in order of time.
@@ -150,6 +191,13 @@ class WhatIf:
                 self._clock.at(message.stamp_ns, partial(self._hear, self._tuned(message)))
             if not isinstance(message, _REPLACED):
                 self._made.append((topic, self._tuned(message)))
+        if self._systems is None:
+            for run in self._origin.runs():
+                made_ns = run.timing.finished_ns if isinstance(run, messages.ActionChunk) else run.stamp_ns
+                self._clock.at(max(made_ns, run.stamp_ns), partial(self._acted, run))
+        else:
+            for embedding in self._origin.embedded():
+                self._clock.at(embedding.stamp_ns, partial(self._hear, embedding))
         # A System 2 that cannot keep up is due again as soon as it is done, for ever: nothing happens after the session.
         end_ns = max(message.stamp_ns for message in index.messages.values())
         begin_ns = self._clock.now_ns
@@ -165,7 +213,7 @@ class WhatIf:
         return message.model_copy(update=dict(plain[name] for name in self._changed & set(plain)))
 
     def _hear(self, message: messages.Message) -> None:
-        for system in (self._system1, self._system2):
+        for system in self._systems or ():
             system.hear(message)
             system.advance()
 
@@ -179,7 +227,8 @@ class WhatIf:
         if self._arms is None or recorded.seq == 0:
             self._arms = arms_state.start(self._config, feedback, now_ns, restarted=recorded.epoch > 1)
         reported = feedback.model_copy(update=execution(self._arms, feedback.stamp_ns))
-        self._system1.hear(reported)
+        if self._systems is not None:
+            self._systems[0].hear(reported)
         follows = reported  # until they are armed nobody tells them where to be
         if arms_state.armed(self._arms.machine):
             follows = reported.model_copy(update={"q": self._arms.commanded.q})
@@ -205,13 +254,15 @@ class WhatIf:
             made = made.model_copy(update={"timing": timing})
             self._chunks.append(made)
         self._made.append((topic_of(made), made))
-        self._system2.hear(made)
-        self._system2.advance()
+        if self._systems is not None:
+            self._systems[1].hear(made)
+            self._systems[1].advance()
 
     def _conditions_made(self, made: messages.Conditions) -> None:
+        assert self._systems is not None, "one of them made it"
         self._made.append(("conditions", made))
-        self._system1.hear(made)
-        self._system1.advance()
+        self._systems[0].hear(made)
+        self._systems[0].advance()
 
 
 def tabled(settings: Settings, arrived: Iterable[Topical], session: str) -> dict[str, Any]:

@@ -102,8 +102,7 @@ def test_it_runs_anew_under_another_ratio_and_is_a_session_of_the_present_schema
     session = reader.read(folder)
     origin, settings = Origin.of(session), moved(Origin.of(session).settings, ratio=1)
     policy = open_policy(settings)
-    embeddings = origin.embeddings(StoredEmbeddings(session, tmp_path), policy)
-    made = WhatIf(origin, settings, policy, embeddings, ["ratio"]).run()
+    made = WhatIf(origin, settings, policy, StoredEmbeddings(session, tmp_path), ["ratio"]).run()
     write(session, settings, made, tmp_path / "other")
     other = reader.read(tmp_path / "other")
     kinds = [type(message).__name__ for _, message, _ in reader.decode_all(other)]

@@ -13,6 +13,8 @@ REFUSED = [
     ("robot --profile {nowhere}", "--profile"),
     ("robot --policy.checkpoint {nowhere}", "--policy.checkpoint"),
     ("robot --policy.published.head {nowhere}", "--policy.published.head"),
+    ("robot --policy.server ws://localhost:1 --policy.wire.token {nowhere}", "--policy.wire.token"),
+    ("evaluate --policy.server wss://h:1 --policy.wire.certificate {nowhere}", "--policy.wire.certificate"),
     ("robot --console.certificate {nowhere}", "--console.certificate"),
     ("robot --system2.remote tcp://0.0.0.0:5760 --system2.keys {nowhere}", "--system2.keys"),
     ("robot --json {nowhere}/x.json", "--json"),

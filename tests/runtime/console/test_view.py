@@ -65,6 +65,13 @@ def test_everything_is_there(held: dict[str, messages.Message]) -> None:
     assert made["events"] == [{"at_ns": made["now_ns"], "kind": "fault", "text": "x"}]
 
 
+def test_a_policy_server_is_named(held: dict[str, messages.Message]) -> None:
+    now_ns = held["safety"].stamp_ns
+    assert view(load_settings([]), held, [], {}, now_ns)["server"] == ""
+    settings = load_settings(["--policy.server", "ws://127.0.0.1:8000"])
+    assert view(settings, held, [], {}, now_ns)["server"] == "ws://127.0.0.1:8000"
+
+
 def test_the_ratio_in_all_three_units(held: dict[str, messages.Message]) -> None:
     ratio = shown(held, 500, chunk=6.0, conditions=0.75)["ratio"]
     assert (ratio["wanted"], ratio["runs"], ratio["age_ms"]) == (8, 8.0, 500)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 from camera_rigs import UsbDevice, record_realsense, write_video
+from policy_server_rig import UNSAID, ForeignServer
 
 from drivers import piper_bus, piper_identity
 from drivers.camera import CameraFrame
@@ -146,6 +147,19 @@ def test_policy(tmp_path: Path) -> None:
     assert machine.policy(given).verdict == "pass"
     real = given.model_copy(update={"policy": Policy(), "arms": given.arms.model_copy(update={"kind": "piper"})})
     assert machine.policy(real).verdict == "fail", "nobody moves a real robot by random weights"
+
+
+def test_policy_server() -> None:
+    with ForeignServer(lambda _: None) as server:
+        row = machine.policy(load_settings(["--policy.server", server.address, *UNSAID]))
+        assert (row.verdict, row.found) == (
+            "pass",
+            f"remote policy {server.address}: chunks of any length, 0.04 s apart",
+        )
+        row = machine.policy(load_settings(["--policy.server", server.address]))
+        assert row.verdict == "fail" and "--policy.wire.dt_s" in row.found
+    row = machine.policy(load_settings(["--policy.server", server.address, *UNSAID]))
+    assert row.verdict == "fail" and "Connection refused" in row.found
 
 
 @pytest.fixture

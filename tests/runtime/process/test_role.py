@@ -27,6 +27,12 @@ def test_who_runs_is_decided_by_the_role() -> None:
     assert "runtime.devices.leader_emulator" not in running(POLICY, "--can")
 
 
+def test_a_policy_server_takes_the_place_of_system2_and_text() -> None:
+    modules = running(POLICY, "--policy.server", "ws://127.0.0.1:8000")
+    assert "runtime.systems.system1" in modules
+    assert modules.isdisjoint({"runtime.systems.system2", "runtime.remote.robot_side", "runtime.policy.text_encoder"})
+
+
 def test_it_travels_with_the_run(tmp_path: Path) -> None:
     role = Role(recording=True, unfit="led by hand")
     RunFile(settings=settings_to_json(SETTINGS), session=tmp_path, revision="", role=role).save(tmp_path)

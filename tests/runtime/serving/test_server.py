@@ -19,6 +19,7 @@ from runtime.config.settings import Page
 from runtime.console import access, certificate
 from runtime.errors import RuntimeFault
 from runtime.messaging import openpi
+from runtime.policy import server_metadata
 from runtime.policy.opening import open_policy
 from runtime.serving import command
 from runtime.serving.served_policy import ServedPolicy
@@ -85,6 +86,12 @@ def test_a_client_gets_metadata_and_chunks_and_survives_its_own_mistakes(served:
             assert reply.status == 426
         async with client.ws_connect(address, max_msg_size=0) as socket:
             metadata = await answered(socket)
+            told = server_metadata.completed(
+                load_settings(["--policy.server", "ws://127.0.0.1:8000"]), metadata
+            ).policy.wire
+            assert (told.dt_s, told.grippers, told.frame, told.pictures, told.prefix) == (
+                metadata["dt_s"], "m", "absolute", "camera", True,
+            )  # fmt: skip
             assert metadata["action_horizon"] == 64 and metadata["cameras"] == ["head", "left_wrist", "right_wrist"]
             await socket.send_bytes(openpi.packed(observed()))
             first = await answered(socket)

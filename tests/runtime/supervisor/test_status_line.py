@@ -49,6 +49,23 @@ def test_before_the_first_word(bus: OpenBus, settings: Settings, capsys: pytest.
     assert capsys.readouterr().out.startswith("starting")
 
 
+def test_a_policy_server_is_named_in_place_of_both_systems(bus: OpenBus, build: Build, wait_until: WaitUntil) -> None:
+    flags = [
+        "--policy.server",
+        "ws://127.0.0.1:8000",
+        "--policy.wire.dt_s",
+        "0.02",
+        "--policy.wire.cameras.head",
+        "top",
+    ]
+    status = StatusLine(bus("supervisor"), load_settings(flags))
+    state = build(messages.SafetyState, chunk_age_ns=120_000_000, condition_age_ns=120_000_000)
+    assert wait_until(telling(bus("arms").publisher("safety"), state, status, "HOLD"))
+    line = joined(status.parts(ALIVE))
+    assert "remote policy ws://127.0.0.1:8000 0.0 Hz" in line and "chunk 120 ms old" in line
+    assert "system2" not in line and "conditions" not in line
+
+
 def test_state_ages_and_reasons_are_shown(
     bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil
 ) -> None:

@@ -79,7 +79,9 @@ def settings_to_json(settings: Settings) -> str:
 def public_settings_json(settings: Settings) -> str:
     """Settings for sessions, which are passed on: without what lets people in, and without where this machine serves."""
     console = Console(enabled=settings.console.enabled)
-    return settings.model_copy(update={"console": console}).model_dump_json()
+    wire = settings.policy.wire.model_copy(update={"token": "", "certificate": None})
+    policy = settings.policy.model_copy(update={"wire": wire})
+    return settings.model_copy(update={"console": console, "policy": policy}).model_dump_json()
 
 
 def settings_from_json(text: str) -> Settings:

@@ -49,7 +49,7 @@ class RemotePolicy:
         )
         self._keys = self._wire.cameras.by_camera()
         self._sets: dict[SetKey, tuple[NDArray[np.uint8], ...]] = {}
-        self._told_short, self._reply_s = False, self._wire.reply_s
+        self._said_short, self._reply_s = False, self._wire.reply_s
         self._link = ServerLink(Door.of(settings), self._wire.silent_s, self._mismatch)
         self._link.wait(_FIRST_S)
 
@@ -119,9 +119,9 @@ class RemotePolicy:
     def _short(self, chunk: NDArray[np.float32]) -> str:
         """That chunks end before the next one can come; said once, since the server's length decides, not this run's luck."""
         lasts_s, period_s = len(chunk) * self.needs.dt_s, self._settings.system1.first_period_s
-        if self._told_short or lasts_s > period_s:
+        if self._said_short or lasts_s > period_s:
             return ""
-        self._told_short = True
+        self._said_short = True
         return (
             f"{self._settings.policy.server}: its chunks of {len(chunk)} targets last {lasts_s:.2f} s, shorter than "
             f"--system1.period_s {period_s:g}: the arms stop in between; give a shorter period"

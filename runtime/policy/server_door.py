@@ -38,6 +38,7 @@ _REFUSED = {
     403: "the token is missing or wrong; give --policy.wire.token FILE",
     503: "it serves another client; end that one",
 }
+"""By HTTP's statuses (RFC 9110, 15.5 and 15.6): what a server's no means to a client of this protocol."""
 _LETTERS = 160  # of a reason that comes from elsewhere
 
 

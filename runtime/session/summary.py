@@ -166,7 +166,8 @@ class Accumulator:
         first_ns = self._first_ns or 0
         chunks = [chunk for chunk in self._chunks if self._counting(chunk.stamp_ns) and chunk.stamp_ns > first_ns]
         conditions = [c for c in self._conditions if self._counting(c.stamp_ns) and c.stamp_ns > first_ns]
-        ages = _Series([(chunk.stamp_ns - chunk.conditions_capture_ns) / 1e6 for chunk in chunks])
+        guided = [chunk for chunk in chunks if chunk.conditions_seq >= 0]  # a policy may have no System 2
+        ages = _Series([(chunk.stamp_ns - chunk.conditions_capture_ns) / 1e6 for chunk in guided])
         taken = _Series([(chunk.timing.finished_ns - chunk.stamp_ns) / 1e6 for chunk in chunks])
         steps = _Series([condition.widest_gap_ns / 1e6 for condition in conditions])
         return {

@@ -98,6 +98,11 @@ class Pace:
         wanted_s = self._period_s
         if run_s <= BUSY_SHARE * wanted_s:
             return ()
+        if server := self._settings.policy.server:
+            return (
+                f"{server}: a chunk takes {_ms(run_s)}, --system1.period_s {wanted_s:g} leaves {_ms(BUSY_SHARE * wanted_s)}; "
+                f"set --system1.period_s auto or {needed_s:.3g}",
+            )
         return (
             f"this machine is too slow for --system1.period_s {wanted_s:g}: a run of System 1 takes {_ms(run_s)} "
             f"(limit {_ms(BUSY_SHARE * wanted_s)}); end other programs, or set --system1.period_s auto or {needed_s:.3g}",
@@ -108,6 +113,11 @@ class Pace:
         limit_s = self._settings.safety.max_chunk_age_s
         if needed_s + run_s <= limit_s:
             return ()
+        if server := self._settings.policy.server:
+            return (
+                f"{server}: chunks get {needed_s + run_s:.2g} s old (limit --safety.max_chunk_age_s {limit_s:g}), so the arms "
+                "will hold; use a quicker server, or raise that limit",
+            )
         return (
             f"this machine is too slow for this policy: chunks get {needed_s + run_s:.2g} s old "
             f"(limit --safety.max_chunk_age_s {limit_s:g}), so the arms will hold; use a GPU or a smaller policy",

@@ -7,6 +7,7 @@ watches. A simulated robot has emulated leaders, which the scripted expert leads
 
 from contextlib import closing
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -15,6 +16,7 @@ from drivers.sim.shift_suites import instruction
 from runtime.config import what_to_check
 from runtime.config.loading import settings_of
 from runtime.config.settings import Settings
+from runtime.config.system_settings import Policy
 from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.host.next_step import say_next
 from runtime.host.terminal import say
@@ -169,11 +171,13 @@ def main(arguments: list[str]) -> int:
     settings = settings_of(RECORD.read(arguments)[1])
     simulated = settings.arms.kind == "simulated"
     role = Role(recording=True, unfit=_NEVER_ARMS)
-    changed = {
+    changed: dict[str, Any] = {
         "arms": settings.arms.model_copy(update={"leaders": "unplugged", "start": "disarmed"}),
         "can": simulated,
         "instruction": settings.instruction or instruction(settings.task, settings.shift, settings.seed),
     }
+    if settings.policy.server:  # which nobody asks here, nor what it needs
+        changed["policy"] = Policy()
     settings = settings.model_copy(update=changed)
     with closing(ForkServer()) as server:
         return Recording(settings, examined(settings, role), server).run()

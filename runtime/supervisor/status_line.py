@@ -149,7 +149,8 @@ class StatusLine:
         if not self._settled and all(process.state == "alive" for process in processes.supervised.values()):
             self._settled = True
             self.overload.forget()
-        if self.mode in ("RUNNING", "HOLD") and self._measured_s >= _LEAST_S:
+        here = not self._settings.policy.server  # else chunks are late by the server, not by this machine
+        if here and self.mode in ("RUNNING", "HOLD") and self._measured_s >= _LEAST_S:
             self.overload.system1(self._rates["chunk"], NS_PER_S / self._period_ns)
         verdict = self.overload.judge(robot_time_ns())
         found = verdict if self._settled else ""

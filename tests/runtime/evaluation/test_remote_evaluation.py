@@ -57,12 +57,12 @@ def test_it_leads_the_arms_of_a_scene() -> None:
 def test_the_server_is_asked_once_for_all_tasks() -> None:
     with ForeignServer(turning) as server:
         given = EVALUATE.read(["--policy.server", server.address, *UNSAID, "--task", "all"])[1]
-        told = command._with_what_the_server_says(given)  # pyright: ignore[reportPrivateUsage]
+        given = command._with_what_the_server_says(given)  # pyright: ignore[reportPrivateUsage]
         assert server.clients == 1
     for task in ("block_handover", "pick_apple_messy"):
-        wire = command._settings(told, (), task).policy.wire  # pyright: ignore[reportPrivateUsage]
+        wire = command._settings(given, (), task).policy.wire  # pyright: ignore[reportPrivateUsage]
         assert (wire.dt_s, wire.prefix, wire.cameras.head) == (0.04, False, "cam_high")
-    assert command._usual_workers(told) == 1, "many servers serve one client"  # pyright: ignore[reportPrivateUsage]
+    assert command._usual_workers(given) == 1, "many servers serve one client"  # pyright: ignore[reportPrivateUsage]
 
 
 def test_there_is_no_system2_to_swap() -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from models.config.policy import JOINT_LAYOUT
-from runtime.config.loading import changed, load_settings, settings_from_json, settings_to_json
+from runtime.config.loading import changed, load_settings, public_settings_json, settings_from_json, settings_to_json
 from runtime.config.policy import policy_id, policy_needs
 from runtime.errors import RuntimeFault
 from runtime.policy import fit
@@ -97,6 +97,14 @@ def test_another_policy_behind_the_address_is_noticed() -> None:
     wire = completed(load_settings(list(SERVER)), OURS).policy.wire
     assert disagreement(wire, read(OURS)) == ""
     assert "dt_s" in disagreement(wire, read(OURS | {"dt_s": 0.02}))
+
+
+def test_a_session_does_not_say_where_the_token_is() -> None:
+    settings = load_settings(
+        [*SERVER, "--policy.wire.token", "env:SECRET_NAME", "--policy.wire.certificate", "/x/c.pem"]
+    )
+    kept = settings_from_json(public_settings_json(settings)).policy
+    assert kept.server == settings.policy.server and (kept.wire.token, kept.wire.certificate) == ("", None)
 
 
 def test_its_id_is_that_of_address_and_units_and_not_of_its_key() -> None:

@@ -86,10 +86,10 @@ def test_a_client_gets_metadata_and_chunks_and_survives_its_own_mistakes(served:
             assert reply.status == 426
         async with client.ws_connect(address, max_msg_size=0) as socket:
             metadata = await answered(socket)
-            told = server_metadata.completed(
+            known = server_metadata.completed(
                 load_settings(["--policy.server", "ws://127.0.0.1:8000"]), metadata
             ).policy.wire
-            assert (told.dt_s, told.grippers, told.frame, told.pictures, told.prefix) == (
+            assert (known.dt_s, known.grippers, known.frame, known.pictures, known.prefix) == (
                 metadata["dt_s"], "m", "absolute", "camera", True,
             )  # fmt: skip
             assert metadata["action_horizon"] == 64 and metadata["cameras"] == ["head", "left_wrist", "right_wrist"]

@@ -49,6 +49,16 @@ def test_a_slow_one_is_told_with_value_limit_and_remedy_and_keeps_what_was_asked
     )
 
 
+def test_a_slow_policy_server_is_blamed_and_not_this_machine(build: Build) -> None:
+    server = ("--policy.server", "ws://127.0.0.1:8000")
+    found = measured(given(*server, "--system1.period_s", "0.15"), build, [600.0] * 7)
+    assert found is not None and [line.partition(":8000: ")[2] for line in found.lines] == [
+        "a chunk takes 600 ms, --system1.period_s 0.15 leaves 112 ms; set --system1.period_s auto or 0.8",
+        "chunks get 1.4 s old (limit --safety.max_chunk_age_s 1), so the arms will hold; "
+        "use a quicker server, or raise that limit",
+    ]
+
+
 @pytest.mark.parametrize(("run_ms", "period_ms"), [(10, 100), (74, 100), (76, 133), (190, 267)])
 def test_an_automatic_period_is_the_shortest_of_whole_frames_that_leaves_a_quarter(
     build: Build, run_ms: float, period_ms: int

@@ -2,7 +2,7 @@
 Used by remote_policy.py, whose thread asks and waits.
 
 The protocol numbers nothing, so a reply belongs to the oldest question. One that comes too late is dropped, and nothing else is
-asked before it came: it can never pass for the reply to other pictures.
+asked before it came: it never passes for the reply to other pictures. A reply that nobody asked for ends the connection.
 """
 
 import asyncio
@@ -133,8 +133,8 @@ class ServerLink:
                 too_large = isinstance(message.data, Exception) and "exceeds limit" in str(message.data)
                 return f"wrong reply: larger than {LARGEST_REPLY_BYTES} bytes" if too_large else "the connection ended"
             self._tries = 0
-            if question is None:  # nobody asked
-                continue
+            if question is None:  # else it could be taken for the reply to the next one
+                return "wrong reply: nothing was asked"
             if message.type is WSMsgType.TEXT:
                 question.settle(error=NoChunk(f"refused: {_last_line(message.data)}"))
                 continue

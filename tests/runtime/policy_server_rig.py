@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from drivers.cobot_magic import ready_pose
 from runtime.messaging import openpi
 
-Answer = Callable[[dict[str, Any]], bytes | str | None]
-"""Of an observation: a frame of bytes, one of text, or None for silence."""
+Answer = Callable[[dict[str, Any]], bytes | str | tuple[bytes, ...] | None]
+"""Of an observation: a frame of bytes, one of text, several, or None for silence."""
 READY = ready_pose().astype(np.float32)
 UNSAID = (
     *("--policy.wire.dt_s", "0.04", "--policy.wire.grippers", "m", "--policy.wire.frame", "absolute"),
@@ -41,11 +41,12 @@ class ForeignServer:
     """A context manager; `address` is where it listens, `seen` what it was asked."""
 
     def __init__(
-        self, answer: Answer, metadata: Any = None, port: int = 0, token: str = "", encryption: ssl.SSLContext | None = None
+        self, answer: Answer, metadata: Any = None, port: int = 0, token: str = "",
+        encryption: ssl.SSLContext | None = None, elsewhere: str = "",
     ) -> None:  # fmt: skip
         self.seen: list[dict[str, Any]] = []
         self.clients, self.port = 0, port
-        self._answer, self._token, self._encryption = answer, token, encryption
+        self._answer, self._token, self._encryption, self._elsewhere = answer, token, encryption, elsewhere
         self._first = metadata if isinstance(metadata, bytes | str) else openpi.packed(metadata or {})
         self._loop, self._over, self._ready = asyncio.new_event_loop(), asyncio.Event(), threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -89,6 +90,8 @@ class ForeignServer:
     async def _client(self, request: web.Request) -> web.StreamResponse:
         if self._token and request.headers.get("Authorization") != f"Api-Key {self._token}":
             return web.Response(status=401)
+        if self._elsewhere:
+            raise web.HTTPFound(self._elsewhere)
         socket = web.WebSocketResponse(max_msg_size=0)
         await socket.prepare(request)
         self.clients += 1
@@ -97,8 +100,9 @@ class ForeignServer:
             if message.type is WSMsgType.BINARY:
                 self.seen.append(openpi.unpacked(message.data))
                 answer = self._answer(self.seen[-1])
-                if answer is not None:
-                    await _send(socket, answer)
+                for frame in answer if isinstance(answer, tuple) else (answer,):
+                    if frame is not None:
+                        await _send(socket, frame)
         return socket
 
 

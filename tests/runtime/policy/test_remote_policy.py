@@ -183,6 +183,26 @@ def test_a_huge_frame_is_refused_by_its_header_and_ends_the_connection_alone() -
         comes_back(policy)
 
 
+def test_a_reply_too_many_is_not_taken_for_the_next_one() -> None:
+    first, more = chunk(np.tile(READY, (50, 1))), chunk(np.tile(READY, (20, 1)))
+    left: list[Any] = [(first, more)]
+    with ForeignServer(lambda _: left.pop() if left else standing()) as server, remote(server) as policy:
+        assert policy.predict_chunk(observed()).shape == (50, 14)
+        while server.clients < 3:  # the command's, the first, and the one after it
+            time.sleep(0.01)
+        comes_back(policy)
+
+
+def test_its_clients_are_not_sent_elsewhere() -> None:
+    with (
+        ForeignServer(lambda _: standing()) as other,
+        ForeignServer(lambda _: standing(), elsewhere=other.address.replace("ws", "http")) as server,
+        pytest.raises(RuntimeFault, match="it sends its clients elsewhere"),
+    ):
+        settings_for(server, *UNSAID)
+    assert other.clients == 0
+
+
 def test_another_policy_at_the_same_address_moves_nothing() -> None:
     with ForeignServer(lambda _: standing()) as server, remote(server) as policy:
         policy.predict_chunk(observed())

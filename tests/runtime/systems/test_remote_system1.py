@@ -1,5 +1,7 @@
 """System 1 over a policy server, and its replay: chunks are inputs, and what does not come is a skip. Called by pytest."""
 
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
@@ -95,6 +97,11 @@ def test_its_age_is_that_of_the_pictures_and_its_duration_the_round_trip(build: 
     assert (out.observation_ns, out.t0_ns, out.dt_ns) == (capture_ns, capture_ns + 40_000_000, 40_000_000)
     assert out.conditions_capture_ns == capture_ns and out.timing.forward_ns > 0
     assert {topic for topic, _, _ in out.inputs} == {"episode", "instruction", "joint_state", "frame.head"}
+
+
+def test_its_process_does_without_torch() -> None:
+    line = "import sys, runtime.systems.system1, runtime.policy.remote_policy; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", line], check=False).returncode == 0
 
 
 def test_a_blend_that_it_cannot_continue_makes_no_chunk(build: Build) -> None:

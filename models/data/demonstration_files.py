@@ -9,7 +9,7 @@ from models.data import foreign_files
 
 INFO = "meta/info.json"
 """What describes a LeRobot dataset, below its folder."""
-NONE = "holds no demonstrations (*.hdf5 or a LeRobot dataset); create some with ./launch/demos.sh"
+NONE = "holds no demonstrations (*.hdf5, *.h5 or a LeRobot dataset); create some with ./launch/demos.sh"
 _INFO_PARTS = Path(INFO).parts
 
 
@@ -29,7 +29,7 @@ def there_are(folder: Path) -> bool:
 
 
 def _is_hdf5(path: Path) -> bool:
-    return path.suffix == ".hdf5"
+    return path.suffix in (".hdf5", ".h5")
 
 
 def _is_info(path: Path) -> bool:

@@ -9,8 +9,11 @@ from functools import lru_cache
 from pathlib import Path
 
 from models.data import demonstration_files, hdf5
+from models.data.conventions import Conventions
 from models.data.episode import EXPERT, Episode
+from models.data.hdf5 import About
 from models.data.lerobot import Dataset
+from models.data.reading import AS_IT_COMES, Reading
 from models.errors import ModelError
 
 
@@ -25,6 +28,13 @@ class Demonstration:
     steps: int
     kind: str = EXPERT
     success: bool | None = None  # None: nobody judged
+    reading: Reading = AS_IT_COMES
+    conventions: Conventions | None = None
+
+    @property
+    def name(self) -> str:
+        """Its path, and its number in a dataset."""
+        return str(self.path) if self.index is None else f"{self.path} episode {self.index}"
 
     def unfit(self) -> str:
         """Why no policy may learn from it, though the video model may; empty: it may."""
@@ -34,18 +44,45 @@ class Demonstration:
 
     def read(self) -> Episode:
         """Read joints and pictures, checked. Raises ModelError that names the source and what makes it unfit."""
-        return hdf5.read(self.path) if self.index is None else _dataset(self.path).read(self.index)
+        if self.index is None:
+            return hdf5.read(self.path, self.reading)
+        return _dataset(self.path, self.reading).read(self.index)
 
 
-def find(folder: Path) -> list[Demonstration]:
-    """All demonstrations under a folder: files by path, then datasets. Raises ModelError for none, or an unreadable one."""
-    found = [Demonstration(path, None, *hdf5.about(path)) for path in demonstration_files.hdf5_files(folder)]
-    for path in demonstration_files.datasets(folder):
-        dataset = _dataset(path)
-        found += [Demonstration(path, index, *dataset.about(index)) for index in range(len(dataset.rows))]
-    if not found:
+def find(folder: Path, reading: Reading = AS_IT_COMES, bad: list[str] | None = None) -> list[Demonstration]:
+    """All demonstrations under a folder: files by path, then datasets.
+
+    Args:
+        folder: That holds them, at any depth.
+        reading: What flags say of them.
+        bad: Takes a line for each that cannot be read, which is left out; None: the first one is raised.
+
+    Raises:
+        ModelError: There is none, or one that cannot be read.
+    """
+    found: list[Demonstration] = []
+    places: list[tuple[Path, bool]] = [(path, False) for path in demonstration_files.hdf5_files(folder)]
+    for path, several in places + [(path, True) for path in demonstration_files.datasets(folder)]:
+        try:
+            found += _of_dataset(path, reading) if several else [_made(path, None, hdf5.about(path, reading), reading)]
+        except ModelError as error:
+            if bad is None:
+                raise
+            bad.append(str(error))
+    if not found and not bad:
         raise ModelError(f"{folder}: {demonstration_files.NONE}")
     return found
+
+
+def _of_dataset(path: Path, reading: Reading) -> list[Demonstration]:
+    dataset = _dataset(path, reading)
+    return [_made(path, index, dataset.about(index), reading) for index in dataset.rows]
+
+
+def _made(path: Path, index: int | None, about: About, reading: Reading) -> Demonstration:
+    return Demonstration(
+        path, index, about.task, about.texts, about.steps, about.kind, about.success, reading, about.conventions
+    )
 
 
 def to_learn_from(found: list[Demonstration], folder: Path) -> list[Demonstration]:
@@ -69,6 +106,10 @@ def _several(reason: str, count: int) -> str:
     return f"{noun}{'s' if count > 1 else ''}{space}{rest}"
 
 
+def _dataset(path: Path, reading: Reading) -> Dataset:
+    return _opened(path, reading.model_dump_json())
+
+
 @lru_cache(maxsize=4)
-def _dataset(path: Path) -> Dataset:
-    return Dataset(path)
+def _opened(path: Path, reading: str) -> Dataset:
+    return Dataset(path, Reading.model_validate_json(reading))

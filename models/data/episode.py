@@ -27,6 +27,7 @@ LARGEST_PICTURE_PX = 1 << 24
 """Chosen: eight times the pixels of 1920x1080; a JPEG of a few bytes may claim four billion, and decoding believes it."""
 _FASTEST_RAD = 0.5
 """Between two steps: 15 rad/s, five times what a Piper accepts (3 rad/s). More is a lost packet or a glitch."""
+_MOST_RAD = 6.3  # a whole turn; a Piper's widest joint has less than half of one to either side
 _NARROWEST_M, _WIDEST_M = -0.02, 0.15
 """Of a gripper. Chosen: a Piper's opens 0.07 to 0.1 m, by its version, and may read below 0; an open one told as a share of its
 stroke, 1, lies far above."""
@@ -74,11 +75,11 @@ def is_jpeg(picture: bytes) -> bool:
     return int(height_px) * int(width_px) <= LARGEST_PICTURE_PX
 
 
-def check(episode: Episode, source: str) -> Episode:
+def check(episode: Episode, source: str, gripper_remedy: str = "give --data.gripper_scale METRES_PER_UNIT") -> Episode:
     """The episode, unchanged, if training can learn from it.
 
     Raises ModelError with `source` and the first thing that makes it unfit: length, shapes, NaN, a camera or picture that is
-    missing, no instruction, grippers that are not in m, a joint that jumps.
+    missing, no instruction, grippers that are not in m (the remedy is `gripper_remedy`), joints in degrees, one that jumps.
     """
     task_name(episode.task, source)
     steps = len(episode) + len(episode.ahead)
@@ -87,8 +88,11 @@ def check(episode: Episode, source: str) -> Episode:
     _check_series(episode, source)
     _check_pictures(episode, source)
     if not any(text.strip() for text in episode.instructions):
-        raise ModelError(f"{source}: its instruction is missing; write instructions.json beside it, a list of texts")
-    _check_motion(episode, source)
+        raise ModelError(
+            f'{source}: its instruction is missing; give --data.instruction "TEXT", or write instructions.json beside it, '
+            "a list of texts"
+        )
+    _check_motion(episode, source, gripper_remedy)
     return episode
 
 
@@ -110,7 +114,8 @@ def _check_pictures(episode: Episode, source: str) -> None:
     for camera in CAMERAS if episode.kind == EXPERT else CAMERAS[:1]:
         if camera not in episode.jpegs:
             raise ModelError(
-                f"{source}: camera {camera} is missing (it has {', '.join(episode.jpegs) or 'none'}); {REMOVE}"
+                f"{source}: camera {camera} is missing (it has {', '.join(episode.jpegs) or 'none'}); "
+                f"give --data.cameras THEIRS={camera},... or {REMOVE}"
             )
         if len(episode.jpegs[camera]) != steps:
             raise ModelError(
@@ -121,15 +126,22 @@ def _check_pictures(episode: Episode, source: str) -> None:
                 raise ModelError(f"{source}: camera {camera} has no image at step {step} ({len(jpeg)} bytes); {REMOVE}")
 
 
-def _check_motion(episode: Episode, source: str) -> None:
-    """Grippers must be in m, and no joint may jump."""
+def _check_motion(episode: Episode, source: str, gripper_remedy: str) -> None:
+    """Grippers must be in m, joints in rad, and none may jump."""
     commanded = np.concatenate([episode.leader, episode.ahead])
     for (name, values), joint in itertools.product((("q", episode.q), ("leader", commanded)), GRIPPERS):
         low, high = float(values[:, joint].min()), float(values[:, joint].max())
         if not _NARROWEST_M < low <= high < _WIDEST_M:
             raise ModelError(
                 f"{source}: {name} of joint {joint + 1}, a gripper, must be in m, "
-                f"{_NARROWEST_M} to {_WIDEST_M}, got {low:.3f} to {high:.3f}; convert its unit"
+                f"{_NARROWEST_M} to {_WIDEST_M}, got {low:.3f} to {high:.3f}; {gripper_remedy}"
+            )
+    for name, values in (("q", episode.q), ("leader", commanded)):
+        arms = np.abs(np.delete(values, GRIPPERS, axis=1))
+        if (most := float(arms.max(initial=0))) > _MOST_RAD:
+            raise ModelError(
+                f"{source}: {name} reaches {most:.1f} rad, more than a turn, which no joint makes; "
+                f"give --data.unit deg if it is in degrees, else {REMOVE}"
             )
     jumps = np.abs(np.diff(np.delete(episode.q, GRIPPERS, axis=1), axis=0))
     if jumps.max(initial=0) > _FASTEST_RAD:

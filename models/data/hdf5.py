@@ -1,17 +1,18 @@
 """Demonstrations in files of HDF5, as the robot's recorder, RoboTwin, Agilex's data_tools and we write them.
 
-Called by models/data/demonstrations.py, `demos.sh` and the export of sessions. Which layouts there are says hdf5_layouts.py.
+Called by models/data/demonstrations.py, `demos.sh` and the export of sessions. Which layouts there are says hdf5_layouts.py, in
+which units a file is hdf5_conventions.py.
 We write ALOHA's: `/observations/{qpos,qvel,effort}` and `/action` (T, 14); pictures as JPEG, padded to one length, in
-`/observations/images/{cam_high,cam_left_wrist,cam_right_wrist}`; attributes `sim` and `compress`. RoboTwin's grippers are
-told as shares of their stroke, and its JPEGs have red and blue swapped: OpenCV was given RGB and took it for BGR. Ours may
-also say how a drawn scene looked (`world`), that an episode shows no task being done (`kind`), whether it was done
-(`success`), and what was commanded after an episode that was cut (`/action_ahead`).
+`/observations/images/{cam_high,cam_left_wrist,cam_right_wrist}`; attributes `sim` and `compress`. Ours also say who wrote them
+(`recorder`) at which rate (`rate_hz`), and may say how a drawn scene looked (`world`), that an episode shows no task being done
+(`kind`), whether it was done (`success`), and what was commanded after an episode that was cut (`/action_ahead`).
 """
 
 import json
 import platform
-from collections.abc import Generator, Sequence
+from collections.abc import Generator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
 
@@ -21,17 +22,18 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from models.config.policy import CAMERAS
-from models.data import foreign_files, hdf5_arrays, hdf5_layouts, instructions
-from models.data.episode import DATASET_JPEG_QUALITY, EXPERT, GRIPPERS, JOINTS, Episode, check, task_name
+from models.data import foreign_files, hdf5_arrays, hdf5_conventions, hdf5_layouts, instructions, rates, stored_pictures
+from models.data.conventions import Conventions
+from models.data.episode import DEMONSTRATION_HZ, EXPERT, GRIPPERS, JOINTS, Episode, check, task_name
 from models.data.foreign_files import REMOVE
 from models.data.hdf5_layouts import Layout, layout_of
+from models.data.reading import AS_IT_COMES, NEXT, Reading
 from models.errors import ModelError
 
 NAMES = hdf5_layouts.ALOHA_NAMES
-ROBOTWIN_STROKE_M = 0.08  # what their gripper's 1 is taken to mean: our own opening; deploy/robotwin says the same
+ROBOTWIN_STROKE_M = hdf5_layouts.STROKE_M
 _UNREADABLE = (OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError, AttributeError)
 """What h5py, NumPy and simplejpeg raise for a file that is damaged or of another kind (RecursionError is a RuntimeError)."""
-_WIDEST_M = 0.15  # no gripper opens so far: what is above is a share (as in episode.py)
 
 
 def write(path: Path, episode: Episode) -> None:
@@ -41,6 +43,7 @@ def write(path: Path, episode: Episode) -> None:
         file.attrs["sim"], file.attrs["compress"] = episode.seed >= 0, True
         file.attrs["task"], file.attrs["seed"] = episode.task, episode.seed
         file.attrs["instructions"] = json.dumps(episode.instructions)
+        file.attrs["recorder"], file.attrs["rate_hz"] = hdf5_conventions.OURS, DEMONSTRATION_HZ
         if episode.world:
             file.attrs["world"] = episode.world
         if episode.kind != EXPERT:
@@ -58,23 +61,38 @@ def write(path: Path, episode: Episode) -> None:
     beside.rename(path)
 
 
-def read(path: Path) -> Episode:
-    """Read and check the robot's, RoboTwin's or our own file. Raises ModelError that names the file and what is wrong."""
+@dataclass(frozen=True)
+class About:
+    """What is known of a demonstration without its pictures; `steps` are ours, whatever the stored rate."""
+
+    task: str
+    texts: tuple[str, ...]
+    steps: int
+    kind: str
+    success: bool | None
+    conventions: Conventions
+
+
+def read(path: Path, reading: Reading = AS_IT_COMES) -> Episode:
+    """Read and check a file of any layout. Raises ModelError that names the file and what is wrong."""
     with _opened(path) as file:
-        return check(_episode(file, path), str(path))
+        episode, most = _episode(file, path, reading)
+        return check(episode, str(path), hdf5_conventions.gripper_remedy(path, most))
 
 
-def about(path: Path) -> tuple[str, tuple[str, ...], int, str, bool | None]:
-    """Task, wordings, number of steps, kind and success, without reading pictures. Raises ModelError as `read` does."""
+def about(path: Path, reading: Reading = AS_IT_COMES) -> About:
+    """What is known without reading pictures. Raises ModelError as `read` does."""
     with _opened(path) as file:
         layout = layout_of(file, path)
+        conventions = hdf5_conventions.of_file(file, layout, path, reading)
         steps = len(hdf5_layouts.joints(file, layout.q, path))
-        return (
+        return About(
             _task(file, layout, path),
-            instructions.of_file(file, path),
-            steps,
+            _wordings(file, path, reading),
+            rates.steps_at_ours(steps, conventions.hz),
             _text(file, "kind", EXPERT),
             _success(file),
+            conventions,
         )
 
 
@@ -111,45 +129,81 @@ def _task(file: h5py.File, layout: Layout, path: Path) -> str:
     return task_name(str(file.attrs.get("task", above.name)), str(path))
 
 
-def _episode(file: h5py.File, path: Path) -> Episode:
+def _wordings(file: h5py.File, path: Path, reading: Reading) -> tuple[str, ...]:
+    found = instructions.of_file(file, path)
+    return (reading.instruction,) if reading.instruction and not any(text.strip() for text in found) else found
+
+
+def _episode(file: h5py.File, path: Path, reading: Reading) -> tuple[Episode, float]:
+    """The episode at our rate, not checked, and the largest number of a gripper as it is stored."""
     layout = layout_of(file, path)
-    q = hdf5_layouts.joints(file, layout.q, path)
-    leader = hdf5_layouts.joints(file, layout.leader, path) if layout.leader else np.concatenate([q[1:], q[-1:]])
-    dq, effort = (_optional(file, f"observations/{name}", path) for name in ("qvel", "effort"))
-    shares = layout.grippers == "shares"
-    if layout.grippers == "either":  # RoboTwin's converter to this layout writes no velocities
-        shares = dq is None and max(values[:, GRIPPERS].max(initial=0) for values in (q, leader)) > _WIDEST_M
-    if shares:
-        for values in (q, leader):
-            values[:, GRIPPERS] *= ROBOTWIN_STROKE_M
-    swapped = layout.swapped == "always" or (layout.swapped == "with shares" and shares)
+    conventions = hdf5_conventions.of_file(file, layout, path, reading)
+    q, leader = hdf5_layouts.joints(file, layout.q, path), _leader(file, layout, path, reading)
+    stored_dq, stored_effort = (_optional(file, f"observations/{name}", path) for name in ("qvel", "effort"))
+    stored_q, most = q, _most(q)
+    q = conventions.measured(q)
+    if leader is None:
+        leader = np.concatenate([q[1:], q[-1:]])
+    else:
+        most = max(most, _most(leader))
+        leader = conventions.commanded(leader)
     still, ahead = np.zeros_like(q), _optional(file, "action_ahead", path)
-    return Episode(
+    episode = Episode(
         q=q,
-        dq=still if dq is None else dq,
-        effort=still if effort is None else effort,
+        dq=still if stored_dq is None else conventions.measured(stored_dq),
+        effort=still if stored_effort is None else conventions.in_place(stored_effort),
         leader=leader,
-        jpegs=_pictures(file, layout, swapped, path),
-        instructions=instructions.of_file(file, path),
+        jpegs=_pictures(file, layout, conventions, path),
+        instructions=_wordings(file, path, reading),
         task=_task(file, layout, path),
         seed=int(cast(Any, file.attrs.get("seed", -1))),
         world=_text(file, "world", ""),
         kind=_text(file, "kind", EXPERT),
         success=_success(file),
-        ahead=leader[:0] if ahead is None else ahead,
+        ahead=stored_q[:0] if ahead is None else conventions.commanded(ahead),
     )
+    return rates.at_ours(episode, conventions.hz), most
 
 
-def _pictures(file: h5py.File, layout: Layout, swapped: bool, path: Path) -> dict[str, list[bytes]]:
+def _most(q: NDArray[np.float32]) -> float:
+    grippers = q[:, GRIPPERS]
+    return float(grippers.max(initial=0, where=np.isfinite(grippers)))
+
+
+def _leader(file: h5py.File, layout: Layout, path: Path, reading: Reading) -> NDArray[np.float32] | None:
+    """What was commanded at each step, as stored; None: what was measured one step later."""
+    names = layout.leader if reading.actions is None else (reading.actions.strip("/"),)
+    if not names or reading.actions == NEXT:
+        return None
+    return hdf5_layouts.joints(file, names, path, f"give --data.actions FIELD, or --data.actions {NEXT}")
+
+
+def _pictures(file: h5py.File, layout: Layout, conventions: Conventions, path: Path) -> dict[str, list[bytes]]:
     """JPEGs by camera, of those that there are."""
     found: dict[str, list[bytes]] = {}
-    for camera, name in zip(CAMERAS, layout.pictures, strict=True):
-        stored = hdf5_arrays.find(file, name, path)
+    for camera, theirs in zip(CAMERAS, conventions.cameras.value, strict=True):
+        stored = hdf5_arrays.find(file, layout.picture.format(theirs), path)
+        if stored is None and (camera == CAMERAS[0] or _text(file, "kind", EXPERT) == EXPERT):
+            flag = ",".join(f"THEIRS={ours}" for ours in CAMERAS)
+            there = ", ".join(hdf5_layouts.cameras_in(file, layout)) or "none"
+            raise ModelError(
+                f"{path}: camera {camera} is missing (its cameras are {there}); give --data.cameras {flag}"
+            )
         if stored is not None:
             rows = hdf5_arrays.rows(stored, path)
-            shown = [hdf5_layouts.picture_file(bytes(row), path) for row in rows] if layout.files else rows
-            found[camera] = _jpegs(shown, swapped)
+            if layout.files:
+                rows = [hdf5_layouts.picture_file(bytes(row), path) for row in rows]
+            found[camera] = _jpegs(rows, conventions)
     return found
+
+
+def _jpegs(rows: list[Any], conventions: Conventions) -> list[bytes]:
+    """JPEGs of a camera, T of them, from arrays, or from picture files as padded rows or byte strings."""
+    swapped = conventions.red_and_blue_swapped
+    if len(rows) and np.ndim(rows[0]) >= 2:  # a recorder's swapped colours are those of what OpenCV encoded
+        swapped = swapped and conventions.colours.by.startswith(("--data.colours", "attribute"))
+        return stored_pictures.of_arrays(rows, swapped)
+    return [stored_pictures.of_bytes(bytes(row), swapped) for row in rows]
 
 
 def _success(file: h5py.File) -> bool | None:
@@ -171,24 +225,6 @@ def _optional(file: h5py.File, name: str, path: Path) -> NDArray[np.float32] | N
     if values.ndim != 2 or values.shape[1] != JOINTS:
         raise ModelError(f"{path}: /{name}: expected shape (steps, {JOINTS}), got {values.shape}")
     return values
-
-
-def _jpegs(stored: Sequence[Any], swapped: bool) -> list[bytes]:
-    """JPEGs of a camera, T of them, from pictures (H, W, 3) each, or JPEGs as padded rows or byte strings.
-
-    `swapped`: red and blue of JPEGs are exchanged, as RoboTwin's are; they are encoded again.
-    """
-    if len(stored) and np.ndim(stored[0]) == 3:
-        return [simplejpeg.encode_jpeg(np.ascontiguousarray(picture), DATASET_JPEG_QUALITY) for picture in stored]
-    jpegs = [bytes(row).rstrip(b"\0") for row in stored]
-    return [_with_red_and_blue_in_place(jpeg) for jpeg in jpegs] if swapped else jpegs
-
-
-def _with_red_and_blue_in_place(jpeg: bytes) -> bytes:
-    try:
-        return simplejpeg.encode_jpeg(simplejpeg.decode_jpeg(jpeg, "BGR"), DATASET_JPEG_QUALITY)
-    except ValueError:
-        return b""  # the check of the episode names it
 
 
 def _padded(jpegs: list[bytes]) -> NDArray[np.uint8]:

@@ -50,10 +50,15 @@ def of_file(file: h5py.File, path: Path) -> tuple[str, ...]:
     return next(_in_datasets(file, path), ())
 
 
+def of_rdt(path: Path) -> Path:
+    """RDT's file of instructions beside a demonstration, whether or not it is there."""
+    return path.with_name("expanded_instruction_gpt-4-turbo.json")
+
+
 def _beside(path: Path) -> tuple[Path, ...]:
     return (
         path.with_name("instructions.json"),
-        path.with_name("expanded_instruction_gpt-4-turbo.json"),
+        of_rdt(path),
         path.parent.parent / "instructions" / f"{path.stem}.json",
     )
 

@@ -5,37 +5,31 @@ Written with the cameras' very JPEGs in the table (LeRobot's `image` features): 
 Names are those that LeRobot uses for ALOHA robots.
 """
 
-import io
-import itertools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, cast
 
-import av
 import numpy as np
 import pyarrow as pa
-import simplejpeg
 from av.error import FFmpegError
 from numpy.typing import NDArray
 
-from models.data import foreign_files, lerobot_places, parquet_rows
+from models.config.policy import CAMERAS
+from models.data import foreign_files, lerobot_names, lerobot_places, parquet_rows, rates, stored_pictures, videos
+from models.data.conventions import ASSUMED, Conventions, Said, given
 from models.data.demonstration_files import INFO
-from models.data.episode import (
-    DATASET_JPEG_QUALITY,
-    DEMONSTRATION_HZ,
-    EXPERT,
-    JOINTS,
-    LARGEST_PICTURE_PX,
-    Episode,
-    check,
-    task_name,
-)
-from models.data.hdf5 import NAMES
+from models.data.episode import EXPERT, JOINTS, Episode, check, task_name
+from models.data.hdf5 import NAMES, About
+from models.data.lerobot_names import Named
+from models.data.reading import AS_IT_COMES, NEXT, Reading
 from models.errors import ModelError
 
 VERSION = "v3.0"
 NUMBERS = {"observation.state": "q", "observation.velocity": "dq", "observation.effort": "effort", "action": "leader"}
+_STATE, _ACTION, _IMAGES = "observation.state", "action", "observation.images."
+_CAMERA_NAMES = (tuple(NAMES.values()), ("front", "left", "right"), CAMERAS)
+"""Those of ALOHA robots, of the export of Agilex's data_tools, and our own; in the order of CAMERAS."""
 _UNREADABLE = (
     OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError, AttributeError,
     pa.ArrowException, FFmpegError,
@@ -44,14 +38,14 @@ _UNREADABLE = (
 
 
 class Dataset:
-    """An open dataset; `rows` are its episodes. Raises ModelError that names the folder and what is wrong."""
+    """An open dataset; `rows` are its episodes by their index. Raises ModelError that names the folder and what is wrong."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, reading: Reading = AS_IT_COMES) -> None:
+        self.folder, self._reading = folder, reading
         try:
             info: Any = json.loads(foreign_files.text(folder / INFO))
             tables = foreign_files.under(folder / "meta" / "episodes", lambda path: path.suffix == ".parquet")
-            self.rows = [_checked(row, folder) for path in tables for row in parquet_rows.rows(path, "stats/")]
+            listed = [_checked(row, folder) for path in tables for row in parquet_rows.rows(path, "stats/")]
         except _UNREADABLE as error:
             raise ModelError(
                 f"{folder}: cannot be read as a LeRobot dataset ({str(error)[:100]!r}); convert it again"
@@ -59,20 +53,31 @@ class Dataset:
         if not isinstance(info, dict) or not isinstance(cast(Any, info).get("features", {}), dict):
             raise ModelError(f"{folder}: its {INFO} is not that of a LeRobot dataset; convert it again")
         self._info = cast(dict[str, Any], info)
-        version, rate = str(self._info.get("codebase_version")), self._info.get("fps")
+        self.rows = {int(row.get("episode_index", place)): row for place, row in enumerate(listed)}
+        if len(self.rows) < len(listed):
+            raise ModelError(f"{folder}: two of its episodes have the same episode_index; convert it again")
+        version = str(self._info.get("codebase_version"))
         if not version.startswith("v3."):
             raise ModelError(
                 f"{folder}: expected LeRobot {VERSION}, got {version}; convert it with LeRobot's own script"
             )
-        if rate != DEMONSTRATION_HZ:
-            raise ModelError(f"{folder}: expected {DEMONSTRATION_HZ} frames/s, got {rate}; resample it")
+        self._fps = self._info.get("fps")
+        if not isinstance(self._fps, int | float) or not 0 < self._fps <= 1000:
+            raise ModelError(
+                f"{folder}: fps in {INFO} must be a number above 0, got {self._fps!r:.40}; convert it again"
+            )
         self._check_features()
+        self.conventions = self._conventions()
 
-    def about(self, index: int) -> tuple[str, tuple[str, ...], int, str, bool | None]:
-        """Task, wordings, number of steps, kind and success of an episode."""
+    def about(self, index: int) -> About:
+        """What is known of an episode without its pictures. Raises ModelError for a task that is no name."""
         row = self.rows[index]
         task = task_name(str(row.get("task_name") or self.folder.name), f"{self.folder} episode {index}")
-        return task, tuple(row["tasks"]), row["length"], EXPERT, _success(row)
+        texts = tuple(row["tasks"]) if row.get("tasks") else self._task_texts(index, row)
+        if self._reading.instruction and not any(text.strip() for text in texts):
+            texts = (self._reading.instruction,)
+        steps = rates.steps_at_ours(row["length"], self.conventions.hz)
+        return About(task, texts, steps, EXPERT, _success(row), self.conventions)
 
     def read(self, index: int) -> Episode:
         """Read and check an episode. Raises ModelError that names it and what makes it unfit."""
@@ -80,55 +85,144 @@ class Dataset:
         path = self._place("data_path", row, "data")
         try:
             table = parquet_rows.episode(path, index, row["length"])
-            numbers = {field: _joints(table, name) for name, field in NUMBERS.items()}
-            jpegs = {camera: self._jpegs(table, row, name) for camera, name in NAMES.items()}
+            numbers = self._numbers(table)
+            jpegs = {
+                ours: self._jpegs(table, row, index, key)
+                for ours, key in zip(CAMERAS, self.conventions.cameras.value, strict=True)
+            }
         except _UNREADABLE as error:
             raise ModelError(
                 f"{path}: episode {index} cannot be read ({str(error)[:100]!r}); convert the dataset again"
             ) from None
+        about = self.about(index)
         q = numbers["q"]
         if q is None or numbers["leader"] is None:
-            raise ModelError(f"{path}: observation.state or action is missing; convert the dataset again")
+            raise ModelError(f"{path}: {_STATE} or {_ACTION} is missing; convert the dataset again")
         filled = {field: np.zeros_like(q) if values is None else values for field, values in numbers.items()}
-        task, texts, _, kind, success = self.about(index)
-        seed = int(row.get("seed", -1))
         episode = Episode(
-            **filled, jpegs=jpegs, instructions=texts, task=task, seed=seed, world="", kind=kind, success=success
+            **filled, jpegs=jpegs, instructions=about.texts, task=about.task, seed=int(row.get("seed", -1)),
+            world="", kind=about.kind, success=about.success,
+        )  # fmt: skip
+        return check(rates.at_ours(episode, self.conventions.hz), f"{self.folder} episode {index}")
+
+    def _numbers(self, table: pa.Table) -> dict[str, NDArray[np.float32] | None]:
+        """Joints by the fields of an episode, in our order and units; None where the dataset does not have them."""
+        said, action = self.conventions, self._reading.actions or _ACTION
+        convert: dict[str, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
+            "q": said.measured, "dq": said.measured, "effort": said.in_place, "leader": said.commanded,
+        }  # fmt: skip
+        found: dict[str, NDArray[np.float32] | None] = {}
+        for feature, field in NUMBERS.items():
+            name = action if field == "leader" else feature
+            stored = None if name == NEXT else _joints(table, name)
+            if stored is not None:
+                places = self._named(name).places or self._named(_STATE).places
+                stored = convert[field](stored if places is None or self._reading.sides else stored[:, places])
+            found[field] = stored
+        q = found["q"]
+        if action == NEXT and q is not None:
+            found["leader"] = np.concatenate([q[1:], q[-1:]])
+        return found
+
+    def _conventions(self) -> Conventions:
+        flags, named = given(self._reading), self._named(_STATE)
+        told = Said(("left", "right"), ASSUMED if named.places is None else "names")
+        return Conventions(
+            rate_hz=flags.get("rate_hz") or Said(float(cast(float, self._fps)), "fps"),
+            unit=flags.get("unit") or (Said(named.unit, "names") if named.unit else Said("rad", ASSUMED)),
+            gripper_scale=flags.get("gripper_scale") or Said((1.0, 1.0), ASSUMED),
+            sides=flags.get("sides") or told,
+            colours=flags.get("colours") or Said("rgb", "LeRobot"),
+            cameras=Said(self._cameras(), "--data.cameras" if self._reading.cameras else "features"),
+            actions=flags.get("actions") or Said(_ACTION, "features"),
         )
-        return check(episode, f"{self.folder} episode {index}")
+
+    def _named(self, feature: str) -> Named:
+        about = self._info["features"].get(feature)
+        return lerobot_names.of_feature(about.get("names")) if isinstance(about, dict) else Named()
+
+    def _cameras(self) -> tuple[str, ...]:
+        """The features of our cameras. Raises ModelError that names the flag, where they cannot be known."""
+        there = [name for name in self._info["features"] if name.startswith(_IMAGES)]
+        usual = next((names for names in _CAMERA_NAMES if all(f"{_IMAGES}{name}" in there for name in names)), None)
+        found: list[str] = []
+        for place, ours in enumerate(CAMERAS):
+            theirs = self._reading.camera(ours) or (usual[place] if usual else None)
+            key = theirs if theirs is not None and theirs in there else f"{_IMAGES}{theirs}"
+            if key not in there:
+                names = ", ".join(sorted(name.removeprefix(_IMAGES) for name in there)) or "none"
+                missing = f"feature {_IMAGES}{theirs or _CAMERA_NAMES[0][place]} is missing"
+                flag = ",".join(f"THEIRS={camera}" for camera in CAMERAS)
+                raise ModelError(f"{self.folder}: {missing} (its cameras are {names}); give --data.cameras {flag}")
+            found.append(key)
+        return tuple(found)
 
     def _check_features(self) -> None:
-        features = self._info.get("features", {})
-        for name in ("observation.state", "action", *(f"observation.images.{camera}" for camera in NAMES.values())):
+        features, action = self._info.get("features", {}), self._reading.actions or _ACTION
+        self._info["features"] = features
+        for name in (_STATE,) if action == NEXT else (_STATE, action):
             if name not in features:
-                raise ModelError(
-                    f"{self.folder}: feature {name} is missing (it has {', '.join(sorted(features)) or 'none'})"
+                remedy = (
+                    f"give --data.actions FIELD, or --data.actions {NEXT}" if name == action else "convert it again"
                 )
-        for name in ("observation.state", "action"):
+                raise ModelError(
+                    f"{self.folder}: feature {name} is missing (it has {', '.join(sorted(features)) or 'none'}); {remedy}"
+                )
             shape = features[name].get("shape") if isinstance(features[name], dict) else None
             if shape != [JOINTS]:
-                raise ModelError(f"{self.folder}: {name}: expected shape [{JOINTS}], got {shape}")
+                raise ModelError(f"{self.folder}: {name}: expected shape [{JOINTS}], got {shape}; convert it again")
         if not isinstance(self._info.get("data_path"), str):
-            raise ModelError(f"{self.folder}: data_path is missing in {INFO}")
+            raise ModelError(f"{self.folder}: data_path is missing in {INFO}; convert it again")
 
     def _place(self, name: str, row: dict[str, Any], prefix: str, **others: object) -> Path:
         """A file of the dataset by its pattern in the description, for an episode's row."""
         numbers = {field: row[f"{prefix}/{field}"] for field in ("chunk_index", "file_index")}
         return lerobot_places.place(self.folder, name, self._info.get(name), numbers | others)
 
-    def _jpegs(self, table: pa.Table, row: dict[str, Any], camera: str) -> list[bytes]:
-        key = f"observation.images.{camera}"
+    def _jpegs(self, table: pa.Table, row: dict[str, Any], index: int, key: str) -> list[bytes]:
+        swapped = self.conventions.red_and_blue_swapped
         if self._info["features"][key]["dtype"] == "image":
-            return [_jpeg(value["bytes"]) for value in table[key].to_pylist()]
+            values = table[key].to_pylist()
+            return [self._jpeg(value, f"episode {index}: {key} at step {step}") for step, value in enumerate(values)]
         path = self._place("video_path", row, f"videos/{key}", video_key=key)
-        first = round(float(row[f"videos/{key}/from_timestamp"]) * DEMONSTRATION_HZ)
-        pictures = itertools.islice(_pictures(path), first, first + row["length"])
-        return [simplejpeg.encode_jpeg(picture, DATASET_JPEG_QUALITY) for picture in pictures]
+        rate_hz, begin_s = float(cast(float, self._fps)), float(row[f"videos/{key}/from_timestamp"])
+        end_s = row.get(f"videos/{key}/to_timestamp")
+        if end_s is not None and abs((float(end_s) - begin_s) * rate_hz - row["length"]) >= 1:
+            raise ModelError(
+                f"{self.folder}: episode {index} has {row['length']} rows, but {key} lasts "
+                f"{float(end_s) - begin_s:.2f} s; convert the dataset again"
+            )
+        return videos.jpegs(path, begin_s, row["length"], rate_hz, swapped)
+
+    def _jpeg(self, value: object, source: str) -> bytes:
+        """An `image` as JPEG: its bytes, or the file of the dataset that it names."""
+        about = cast(dict[str, Any], value) if isinstance(value, dict) else {}
+        stored, name = about.get("bytes"), about.get("path")
+        if stored is None and name:
+            path = lerobot_places.within(self.folder, str(name))
+            stored = None if path is None else path.read_bytes()
+        if stored is None:
+            raise ModelError(
+                f"{self.folder}: {source} has neither bytes nor a file of the dataset; "
+                "convert it again with its images embedded"
+            )
+        return stored_pictures.of_bytes(stored, self.conventions.red_and_blue_swapped)
+
+    def _task_texts(self, index: int, row: dict[str, Any]) -> tuple[str, ...]:
+        """Instructions by the numbers in an episode's rows; none where the dataset does not tell them."""
+        try:
+            numbers = parquet_rows.values(self._place("data_path", row, "data"), index, "task_index")
+            known = parquet_rows.tasks(self.folder / "meta" / "tasks.parquet") if numbers else {}
+        except _UNREADABLE as error:
+            raise ModelError(
+                f"{self.folder}: the task of episode {index} cannot be read ({str(error)[:100]!r}); convert it again"
+            ) from None
+        return tuple(known[number] for number in numbers if number in known)
 
 
 def _checked(row: dict[str, Any], folder: Path) -> dict[str, Any]:
     """An episode's row, unchanged. Raises ModelError where a number of it is none."""
-    texts = row.get("tasks")
+    texts = row.get("tasks") or []
     if not isinstance(texts, list) or not all(isinstance(text, str) for text in cast(list[Any], texts)):
         raise ModelError(f"{folder}: tasks of an episode must be a list of texts, got {texts!r:.40}; convert it again")
     most = foreign_files.LONGEST_STEPS
@@ -136,6 +230,8 @@ def _checked(row: dict[str, Any], folder: Path) -> dict[str, Any]:
         value = row.get(name)
         if not isinstance(value, int) or not 0 <= value <= most:
             raise ModelError(f"{folder}: {name} of an episode must be 0 to {most}, got {value!r:.40}; convert it again")
+    if not isinstance(row.get("episode_index", 0), int):
+        raise ModelError(f"{folder}: episode_index of an episode must be a whole number; convert it again")
     return row
 
 
@@ -149,24 +245,3 @@ def _joints(table: pa.Table, name: str) -> NDArray[np.float32] | None:
     if name not in table.column_names:
         return None
     return np.asarray(table[name].to_pylist(), np.float32)
-
-
-def _jpeg(stored: bytes) -> bytes:
-    """A stored picture as JPEG; one that is a JPEG already is not touched, another (PNG) is encoded."""
-    if stored[:2] == b"\xff\xd8":
-        return stored
-    from PIL import Image
-
-    with Image.open(io.BytesIO(stored)) as picture:
-        if picture.width * picture.height > LARGEST_PICTURE_PX:
-            raise ValueError(f"a picture of {picture.width}x{picture.height} px")
-        return simplejpeg.encode_jpeg(np.ascontiguousarray(picture.convert("RGB")), DATASET_JPEG_QUALITY)
-
-
-def _pictures(path: Path) -> Iterator[NDArray[np.uint8]]:
-    """The pictures (H, W, 3) uint8 RGB of a video, decoded from its beginning."""
-    with av.open(str(path)) as container:
-        for frame in container.decode(video=0):
-            if frame.width * frame.height > LARGEST_PICTURE_PX:
-                raise ValueError(f"{path.name}: {frame.width}x{frame.height} px")
-            yield np.ascontiguousarray(frame.to_ndarray(format="rgb24"), np.uint8)

@@ -36,6 +36,12 @@ def place(folder: Path, name: str, pattern: object, values: dict[str, object]) -
     return path
 
 
+def within(folder: Path, name: str) -> Path | None:
+    """A file of a dataset by the path that a row holds; None where it is not there, or lies elsewhere."""
+    path = folder / name
+    return path if path.is_file() and ".." not in path.parts and _is_within(path, folder) else None
+
+
 def _filled(found: "re.Match[str]", values: dict[str, object]) -> str:
     value, width = values.get(found[1]), found[2]
     if isinstance(value, int):

@@ -60,7 +60,7 @@ def test_a_file_keeps_what_was_commanded_afterwards(tmp_path: Path) -> None:
     found = hdf5.read(tmp_path / "opening.hdf5")
     assert (len(found), len(found.ahead)) == (KEPT, STEPS - KEPT)
     np.testing.assert_array_equal(np.concatenate([found.leader, found.ahead]), whole().leader)
-    assert hdf5.about(tmp_path / "opening.hdf5")[2] == KEPT
+    assert hdf5.about(tmp_path / "opening.hdf5").steps == KEPT
 
 
 def test_its_chunks_go_on_where_the_pictures_end(config: PolicyConfig, tmp_path: Path) -> None:

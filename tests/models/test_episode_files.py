@@ -216,17 +216,17 @@ def test_what_is_of_another_kind_is_named(path: Path) -> None:
         del file["observations/qpos"]
         file["observations/qpos"] = np.array([[b"left"] * 14] * STEPS)
 
-    def grey(file: h5py.File) -> None:
+    def two_channels(file: h5py.File) -> None:
         name = "observations/images/cam_high"
         del file[name]
-        file[name] = np.zeros((STEPS, 16, 24, 1), np.uint8)
+        file[name] = np.zeros((STEPS, 16, 24, 2), np.uint8)
 
     def real(file: h5py.File) -> None:
         name = "observations/images/cam_high"
         del file[name]
-        file[name] = np.zeros((STEPS, 16, 24, 3))
+        file[name] = np.full((STEPS, 16, 24, 3), 1000.0)
 
-    for edit in (seed, words, grey, real):
+    for edit in (seed, words, two_channels, real):
         path.unlink()
         hdf5.write(path, episode())
         assert "cannot be read" in refused(change(path, edit)), edit.__name__

@@ -53,7 +53,9 @@ def test_a_dataset_comes_back_bit_for_bit(folder: Path) -> None:
         assert (again.jpegs, again.instructions, again.task, again.seed) == (
             wanted.jpegs, wanted.instructions, wanted.task, wanted.seed,
         )  # fmt: skip
-        assert found.about(index) == (wanted.task, wanted.instructions, STEPS, "expert", None)
+        about = found.about(index)
+        assert (about.task, about.texts, about.steps, about.kind) == (wanted.task, wanted.instructions, STEPS, "expert")
+        assert about.success is None and not about.conventions.changes()
 
 
 def test_statistics_are_those_of_the_frames(folder: Path) -> None:
@@ -154,7 +156,8 @@ def change_info(folder: Path, change: Callable[[dict[str, Any]], object]) -> Non
     ("change", "said"),
     [
         (lambda info: info.update(codebase_version="v2.1"), "expected LeRobot v3.0, got v2.1"),
-        (lambda info: info.update(fps=50), "frames/s, got 50"),
+        (lambda info: info.update(fps="fast"), "fps in meta/info.json must be a number above 0, got 'fast'"),
+        (lambda info: info.update(fps=0), "must be a number above 0, got 0"),
         (lambda info: info["features"].pop("action"), "feature action is missing"),
         (
             lambda info: info["features"].pop("observation.images.cam_high"),

@@ -1,0 +1,126 @@
+"""What one demonstration's numbers and pictures are taken to be, and by what: the file, a flag, or an assumption.
+
+Made by the readers of HDF5 and LeRobot; printed by training and `data check`, and kept with a checkpoint.
+Legend: T steps, J = 14 joints.
+"""
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from models.data.episode import DEMONSTRATION_HZ, GRIPPERS, JOINTS
+from models.data.reading import Colours, Reading, Unit
+
+Array = NDArray[np.float32]
+ASSUMED = "assumed"
+"""Where a value is from that nothing says: the layout's usual one."""
+ARM = JOINTS // 2
+
+
+@dataclass(frozen=True)
+class Said:
+    """A value, and what says it: a flag, an attribute, velocities; or that it is ASSUMED."""
+
+    value: Any
+    by: str
+
+
+@dataclass(frozen=True)
+class Conventions:
+    """Of one demonstration. `gripper_scale`: m a unit, of measured and of commanded grippers; four: of left and right each."""
+
+    rate_hz: Said
+    unit: Said
+    gripper_scale: Said
+    sides: Said
+    colours: Said
+    cameras: Said
+    actions: Said
+
+    @property
+    def hz(self) -> float:
+        """Steps a second, as stored."""
+        return float(self.rate_hz.value)
+
+    @property
+    def red_and_blue_swapped(self) -> bool:
+        """Whether a decoder gives blue for red."""
+        return cast(Colours, self.colours.value) == "bgr"
+
+    def items(self) -> Iterable[tuple[str, Said]]:
+        """All of them by name."""
+        return ((name, getattr(self, name)) for name in self.__dataclass_fields__)
+
+    def assumed(self) -> tuple[str, ...]:
+        """What nothing says, as `rate_hz 30`."""
+        return tuple(f"{name} {written(said.value)}" for name, said in self.items() if said.by == ASSUMED)
+
+    def changes(self) -> tuple[str, ...]:
+        """What has to be converted; empty where a file is in our own rate, units and colours."""
+        usual = {"rate_hz": DEMONSTRATION_HZ, "unit": "rad", "gripper_scale": (1.0, 1.0), "colours": "rgb"}
+        usual |= {"sides": ("left", "right")}
+        return tuple(
+            f"{name} {written(getattr(self, name).value)}" for name in usual if getattr(self, name).value != usual[name]
+        )
+
+    def measured(self, values: Array) -> Array:
+        """Joints (T, J) as stored, in rad and m, left arm first."""
+        return self._converted(values, 0)
+
+    def commanded(self, values: Array) -> Array:
+        """The same of commanded joints, whose grippers may have a scale of their own."""
+        return self._converted(values, 1)
+
+    def in_place(self, values: Array) -> Array:
+        """Efforts (T, J): left arm first, in the unit that they are stored in."""
+        return (values if self.sides.value == ("left", "right") else np.roll(values, ARM, axis=1)).astype(np.float32)
+
+    def _converted(self, values: Array, which: int) -> Array:
+        """A copy in our units; of velocities too, since a degree a second is one."""
+        scale: tuple[float, ...] = self.gripper_scale.value
+        factors = np.ones(JOINTS, np.float32)
+        if cast(Unit, self.unit.value) == "deg":
+            factors[:] = np.pi / 180
+        factors[list(GRIPPERS)] = scale[which] if len(scale) == 2 else scale[2 * which : 2 * which + 2]
+        return self.in_place(values) * factors
+
+
+def given(reading: Reading) -> dict[str, Said]:
+    """What flags say, by its name in Conventions."""
+    found: dict[str, Said] = {}
+    for name in ("rate_hz", "unit", "sides", "colours", "actions"):
+        value = getattr(reading, name)
+        if value is not None:
+            found[name] = Said(value, f"--data.{name}")
+    if reading.gripper_scale:
+        scale = reading.gripper_scale
+        found["gripper_scale"] = Said(scale * 2 if len(scale) == 1 else scale, "--data.gripper_scale")
+    return found
+
+
+def written(value: Any) -> str:
+    """A value as its flag would take it; what is twice the same is written once."""
+    if isinstance(value, tuple):
+        several = cast(tuple[Any, ...], value)
+        numbers = len(set(several)) == 1 and isinstance(several[0], int | float)
+        return written(several[0]) if numbers else ",".join(map(written, several))
+    return f"{value:g}" if isinstance(value, int | float) else str(value)
+
+
+def summary(conventions: Iterable[Conventions]) -> list[dict[str, Any]]:
+    """What several demonstrations were taken to be: a row a value and what says it, with their number; for a JSON file."""
+    counts = Counter((name, written(said.value), said.by) for one in conventions for name, said in one.items())
+    return [
+        {"what": what, "value": value, "by": by, "demonstrations": count}
+        for (what, value, by), count in sorted(counts.items())
+    ]
+
+
+def assumptions(conventions: Iterable[Conventions]) -> list[str]:
+    """What nothing says, as `rate_hz 30 (12 demonstrations)`, by its name."""
+    counts = Counter(text for one in conventions for text in one.assumed())
+    return [f"{text} ({count} demonstration{'s' * (count != 1)})" for text, count in sorted(counts.items())]

@@ -1,0 +1,47 @@
+"""An episode's pictures out of a video that holds many: sought, not decoded from the beginning. Called by lerobot.py."""
+
+from pathlib import Path
+
+import av
+import numpy as np
+import simplejpeg
+
+from models.data.episode import DATASET_JPEG_QUALITY, LARGEST_PICTURE_PX
+
+
+def jpegs(path: Path, begin_s: float, count: int, rate_hz: float, swapped: bool) -> list[bytes]:
+    """Pictures of a video as JPEG.
+
+    Args:
+        path: Of the video.
+        begin_s: When the first one is shown, by the video's own clock.
+        count: How many.
+        rate_hz: Pictures a second; one is taken that begins less than half a picture early.
+        swapped: Red and blue are swapped.
+
+    Returns:
+        They; fewer where the video ends before.
+
+    Raises:
+        ValueError: A picture is too large, or has no time.
+        FFmpegError, OSError: It is damaged, or no video.
+    """
+    found: list[bytes] = []
+    channels, earliest_s = "BGR" if swapped else "RGB", begin_s - 0.5 / rate_hz
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        stream.thread_type = "AUTO"
+        if stream.time_base is not None:  # to the key picture before
+            container.seek(max(0, int(earliest_s / stream.time_base)), stream=stream)
+        for frame in container.decode(stream) if count else ():
+            if frame.width * frame.height > LARGEST_PICTURE_PX:
+                raise ValueError(f"{path.name}: {frame.width}x{frame.height} px")
+            if frame.pts is None:
+                raise ValueError(f"{path.name}: a picture without a time")
+            if frame.time < earliest_s:
+                continue
+            picture = np.ascontiguousarray(frame.to_ndarray(format="rgb24"), np.uint8)
+            found.append(simplejpeg.encode_jpeg(picture, DATASET_JPEG_QUALITY, channels))
+            if len(found) == count:
+                break
+    return found

@@ -1,7 +1,7 @@
 """Checkpoint folders, and the untrained policy drawn from a seed.
 
 Called by runtime/policy and runtime/training. A folder holds `checkpoint.json` (what it needs of a robot), `config.json`,
-`model.safetensors`, `checksums.json` (of its tensors) and `stats.json`.
+`model.safetensors`, `checksums.json` (of its tensors), `stats.json` and `data.json` (what its demonstrations were taken to be).
 """
 
 import json
@@ -38,6 +38,7 @@ if TYPE_CHECKING:  # each process imports only its own part's libraries: they ta
     from models.system2 import SlowSystem
 
 Network = TypeVar("Network", bound=nn.Module)
+DATA = "data.json"  # what a checkpoint keeps of the demonstrations that it learnt from
 CPU = torch.device("cpu")
 _PREFIXES: dict[PartName, str] = {"video": "slow.backbone.", "image": "fast.images."}  # what a checkpoint calls them
 _PARTS = {"slow": 1, "fast": 2, "text": 3}
@@ -233,10 +234,12 @@ def save(
     statistics: Statistics,
     parts: Mapping[str, Stored],
     trained: frozenset[PartName] = frozenset(),
+    data: str = "",
 ) -> None:
     """Write a checkpoint folder, whole or not at all; `parts` are slow, fast and text.
 
     Published parts are left out, since the configuration says where they come from, unless they were `trained` further.
+    `data`: JSON of what the demonstrations were taken to be; empty: nothing is known of them.
     Raises ModelError where it cannot be written; the folder stays as it was.
     """
     left_out = tuple(_PREFIXES[part] for part in sources(config) if part in _PREFIXES and part not in trained)
@@ -249,6 +252,8 @@ def save(
         (beside / "config.json").write_text(config.model_dump_json(indent=1))
         (beside / ABOUT).write_text(About(needs=needs_of(config)).model_dump_json(indent=1))
         (beside / "stats.json").write_text(json.dumps(statistics.to_json()))
+        if data:
+            (beside / DATA).write_text(data)
     except (OSError, SafetensorError) as error:
         shutil.rmtree(beside, ignore_errors=True)
         raise ModelError(f"{folder}: cannot be written ({error}); free disk space, then repeat the command") from None

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.data.episode import DEMONSTRATION_HZ, GRIPPERS, JOINTS
-from models.data.reading import Colours, Reading, Unit
+from models.data.reading import Colours, Reading, Unit, written
 
 Array = NDArray[np.float32]
 ASSUMED = "assumed"
@@ -102,15 +102,6 @@ def given(reading: Reading) -> dict[str, Said]:
     return found
 
 
-def written(value: Any) -> str:
-    """A value as its flag would take it; what is twice the same is written once."""
-    if isinstance(value, tuple):
-        several = cast(tuple[Any, ...], value)
-        numbers = len(set(several)) == 1 and isinstance(several[0], int | float)
-        return written(several[0]) if numbers else ",".join(map(written, several))
-    return f"{value:g}" if isinstance(value, int | float) else str(value)
-
-
 def summary(conventions: Iterable[Conventions]) -> list[dict[str, Any]]:
     """What several demonstrations were taken to be: a row a value and what says it, with their number; for a JSON file."""
     counts = Counter((name, written(said.value), said.by) for one in conventions for name, said in one.items())
@@ -120,7 +111,10 @@ def summary(conventions: Iterable[Conventions]) -> list[dict[str, Any]]:
     ]
 
 
-def assumptions(conventions: Iterable[Conventions]) -> list[str]:
-    """What nothing says, as `rate_hz 30 (12 demonstrations)`, by its name."""
-    counts = Counter(text for one in conventions for text in one.assumed())
-    return [f"{text} ({count} demonstration{'s' * (count != 1)})" for text, count in sorted(counts.items())]
+def assumptions(conventions: Iterable[Conventions]) -> str:
+    """What nothing says, as `colours rgb, rate_hz 30 (3 of 12)`; empty: everything is said."""
+    found = list(conventions)
+    counts = Counter(text for one in found for text in one.assumed())
+    return ", ".join(
+        text if count == len(found) else f"{text} ({count} of {len(found)})" for text, count in sorted(counts.items())
+    )

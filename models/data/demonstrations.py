@@ -26,10 +26,10 @@ class Demonstration:
     task: str
     texts: tuple[str, ...]
     steps: int
+    conventions: Conventions
+    reading: Reading = AS_IT_COMES
     kind: str = EXPERT
     success: bool | None = None  # None: nobody judged
-    reading: Reading = AS_IT_COMES
-    conventions: Conventions | None = None
 
     @property
     def name(self) -> str:
@@ -81,7 +81,7 @@ def _of_dataset(path: Path, reading: Reading) -> list[Demonstration]:
 
 def _made(path: Path, index: int | None, about: About, reading: Reading) -> Demonstration:
     return Demonstration(
-        path, index, about.task, about.texts, about.steps, about.kind, about.success, reading, about.conventions
+        path, index, about.task, about.texts, about.steps, about.conventions, reading, about.kind, about.success
     )
 
 

@@ -10,6 +10,7 @@ We write ALOHA's: `/observations/{qpos,qvel,effort}` and `/action` (T, 14); pict
 
 import json
 import platform
+import re
 from collections.abc import Generator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ NAMES = hdf5_layouts.ALOHA_NAMES
 ROBOTWIN_STROKE_M = hdf5_layouts.STROKE_M
 _UNREADABLE = (OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError, AttributeError)
 """What h5py, NumPy and simplejpeg raise for a file that is damaged or of another kind (RecursionError is a RuntimeError)."""
+
+
+_OF_ONE = re.compile(
+    r"episode[_-]?\d+"
+)  # a folder of one episode, as converters make them: TASK/episode_0/episode_0.hdf5
 
 
 def write(path: Path, episode: Episode) -> None:
@@ -126,6 +132,8 @@ def _opened(path: Path) -> Generator[h5py.File]:
 
 def _task(file: h5py.File, layout: Layout, path: Path) -> str:
     above = path.resolve().parents[layout.task_above] if layout.task_above else path.parent
+    if _OF_ONE.fullmatch(above.name) and "task" not in file.attrs:
+        above = above.resolve().parent
     return task_name(str(file.attrs.get("task", above.name)), str(path))
 
 

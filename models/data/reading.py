@@ -4,7 +4,7 @@ Made by the command lines that take demonstrations; read by the formats beside i
 layout usually is, which is then an assumption (conventions.py).
 """
 
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, model_validator
 
@@ -64,3 +64,12 @@ class Reading(Part):
 
 
 AS_IT_COMES = Reading()
+
+
+def written(value: Any) -> str:
+    """A value as its flag would take it; what is twice the same is written once."""
+    if isinstance(value, tuple):
+        several = cast(tuple[Any, ...], value)
+        numbers = len(set(several)) == 1 and isinstance(several[0], int | float)
+        return written(several[0]) if numbers else ",".join(map(written, several))
+    return f"{value:.9g}" if isinstance(value, int | float) else str(value)

@@ -8,6 +8,7 @@ from typing import Any
 
 from models.config.source import Source
 from models.data import demonstration_files
+from models.data.reading import AS_IT_COMES, Reading
 from models.errors import ModelError
 from models.identity import checkpoint_folder, no_checkpoint, stored_config
 from models.refusal import nearest
@@ -35,12 +36,15 @@ def check_demonstrations(folder: Path | None, flag: str) -> None:
         raise SettingsError(f"{flag} {folder}: {demonstration_files.NONE}")
 
 
-def check_tasks(folder: Path, names: Sequence[str], flag: str) -> None:
-    """Raises SettingsError for a task that none of a folder's demonstrations does, or for an unreadable demonstration."""
+def check_tasks(folder: Path, names: Sequence[str], flag: str, reading: Reading = AS_IT_COMES) -> None:
+    """Raises SettingsError for a task that none of a folder's demonstrations does, or for an unreadable demonstration.
+
+    `reading`: what flags say of demonstrations.
+    """
     from models.data import demonstrations  # they need HDF5 and Arrow, which most commands do without
 
     try:
-        found = demonstrations.to_learn_from(demonstrations.find(folder), folder)
+        found = demonstrations.to_learn_from(demonstrations.find(folder, reading), folder)
     except ModelError as error:
         raise SettingsError(str(error)) from None
     there = sorted({demonstration.task for demonstration in found})

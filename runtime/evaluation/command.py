@@ -14,6 +14,7 @@ from typing import Any
 
 from drivers.sim.fixed_start import FixedStart
 from drivers.sim.shift_suites import SUITES
+from runtime.config import data_flags
 from runtime.config.loading import public_settings_json, settings_of, settings_to_json
 from runtime.config.output_paths import make_folder
 from runtime.config.policy import policy_id
@@ -48,6 +49,7 @@ def _nothing(_rows: list[table.Row], _checkpoint_id: str) -> None:
 def main(arguments: list[str]) -> int:
     """Evaluate, or run a sweep, and write tables, films and plots. Called by runtime/cli.py; returns 0."""
     options, given = EVALUATE.read(arguments)
+    reading, given = data_flags.parted(given)
     if options.compare:
         return _compare(options)
     if options.filmed:
@@ -63,9 +65,9 @@ def main(arguments: list[str]) -> int:
         if options.sweep is not None:
             alike = _Alike(given, names, options, evaluated, pool)
             if options.sweep == PATHS:
-                hand_paths.run(options, alike)
+                hand_paths.run(options, alike, data_flags.words(reading))
             else:
-                sweep.run(options.sweep, options, alike)
+                sweep.run(options.sweep, options, alike, data_flags.words(reading))
             say(f"video2act: {options.out / options.sweep}.json and .png written")
             _say_next_after(arguments, options)
             return 0
@@ -84,14 +86,14 @@ def main(arguments: list[str]) -> int:
             "evaluate the policy on the same scenes", "evaluate", *(word for word in arguments if word != "--expert")
         )
     else:
-        say_next("watch it", "robot", *EVALUATE.tree_words(arguments), "--task", names[0])
+        say_next("watch it", "robot", *EVALUATE.tree_words(arguments, data_flags.NAMES), "--task", names[0])
     return 0
 
 
 def _say_next_after(arguments: Sequence[str], options: EvaluateFlags) -> None:
     """What to do after a sweep."""
     if options.sweep is None or options.sweep == PATHS:
-        words = EVALUATE.tree_words(arguments)
+        words = EVALUATE.tree_words(arguments, data_flags.NAMES)
         say_next("watch a rollout", "robot", *words, "--task", options.played[0])
     else:
         say_next("run another ablation", "evaluate", *_again(arguments, options.sweep))

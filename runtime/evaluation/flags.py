@@ -8,12 +8,12 @@ from pydantic_settings import CliPositionalArg
 
 from drivers.task_names import KEPT_FROM, TASK_NAMES
 from models.field import Says
-from runtime.config import input_paths
+from runtime.config import data_flags, input_paths
 from runtime.config.command_line import CommandLine, Flags
+from runtime.config.data_flags import SettingsAndData
 from runtime.config.input_paths import check_settings
 from runtime.config.loading import profile_values, settings_of
 from runtime.config.output_paths import check_folder, check_json
-from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 from runtime.evaluation import results
 from runtime.evaluation.clock_rates import check_rates
@@ -203,19 +203,21 @@ class InfluenceFlags(Flags):
 
 
 def _check_influence(flags: InfluenceFlags, given: dict[str, Any]) -> None:
+    data_flags.check_used(given, flags.data is not None, "--data")
+    reading, given = data_flags.parted(given)
     check_json(flags.json_file)
     input_paths.check_demonstrations(flags.data, "--data")
     check_settings(given)
     if settings_of(given).shift == "blackout":
         raise SettingsError("--shift blackout: changes no scene; give objects, background, lighting or all")
     if flags.data is not None and flags.task != "all":
-        input_paths.check_tasks(flags.data, flags.task.split(","), "--task")  # last, for it opens every file
+        input_paths.check_tasks(flags.data, flags.task.split(","), "--task", reading)  # last, for it opens every file
 
 
 INFLUENCE = CommandLine(
     "influence",
     InfluenceFlags,
-    Settings,
+    SettingsAndData,
     ("policy.checkpoint", "shift"),
     ("workers",),
     profile_values,
@@ -224,6 +226,8 @@ INFLUENCE = CommandLine(
 
 
 def _check(flags: EvaluateFlags, given: dict[str, Any]) -> None:
+    data_flags.check_used(given, flags.data is not None, "--data")
+    _, given = data_flags.parted(given)
     if flags.filmed:
         check_folder(flags.films, "--films")
     check_json(flags.json_file)
@@ -256,7 +260,7 @@ _RARE = (
 EVALUATE = CommandLine(
     "evaluate",
     EvaluateFlags,
-    Settings,
+    SettingsAndData,
     ("ratio", "policy.checkpoint", "trajectory.blend"),
     _RARE,
     profile_values,

@@ -44,7 +44,7 @@ class Scenes(Protocol):
         ...
 
 
-def run(options: EvaluateFlags, scenes: Scenes) -> list[Distribution]:
+def run(options: EvaluateFlags, scenes: Scenes, data: Sequence[str] = ()) -> list[Distribution]:
     """Train what has to be trained, play, write `OUT/paths.json` (after each panel) and `.png`, and say what came out.
 
     What stands in that file already, of the same policy, settings and start, is taken over.
@@ -57,7 +57,7 @@ def run(options: EvaluateFlags, scenes: Scenes) -> list[Distribution]:
         say(f"{PATHS}: {start}, in all scenes; the other bottle's start varies")
     results: list[Distribution] = []
     for variant, seed in asked(PATHS, options):
-        folder = trained(variant, seed, options)
+        folder = trained(variant, seed, options, data)
         flags = () if folder is None else ("--policy.checkpoint", str(folder / "checkpoint"))
         training = {} if folder is None else {"training": training_of(folder)}
         for start in starts:

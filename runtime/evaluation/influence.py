@@ -13,9 +13,11 @@ from typing import Any, cast
 
 from models.config.policy import PolicyConfig
 from models.data.episode import DEMONSTRATION_HZ
+from models.data.reading import Reading
 from models.influence import OFFSET_RAD, measure
 from models.moments import Moment, Scene, moment
 from models.policy import InstructionEmbedding
+from runtime.config import data_flags
 from runtime.config.loading import settings_from_json, settings_of, settings_to_json
 from runtime.config.policy import policy_id
 from runtime.config.profile import merge
@@ -49,15 +51,18 @@ class Job:
     steps: tuple[int, ...]
     lag_steps: int
     others: int
+    reading: Reading
 
 
 def main(arguments: list[str]) -> int:
     """Measure all tasks of the line, and write a table. Called by runtime/cli.py; returns 0."""
     options, given = INFLUENCE.read(arguments)
-    names = _tasks(options)
+    reading, given = data_flags.parted(given)
+    names = _tasks(options, reading)
     settings = settings_of(given)
     jobs = [
-        _job(settings_of(merge(given, {"task": task} if options.data is None else {})), task, options) for task in names
+        _job(settings_of(merge(given, {"task": task} if options.data is None else {})), task, options, reading)
+        for task in names
     ]
     say(f"video2act: policy {policy_id(settings)} in {settings.policy.checkpoint or 'no checkpoint: random weights'}")
     rows: dict[str, list[Row]] = {}
@@ -72,7 +77,7 @@ def main(arguments: list[str]) -> int:
         say("\n".join(influence_table.lines(rows[task])))
     if options.json_file is not None:
         _write(options.json_file, [row for task in names for row in rows[task]], settings, options)
-    line = [*INFLUENCE.tree_words(arguments), "--swap", "system2"]
+    line = [*INFLUENCE.tree_words(arguments, data_flags.NAMES), "--swap", "system2"]
     say_next("see what another scene's tokens cost in closed loops", "evaluate", *line)
     return 0
 
@@ -104,17 +109,17 @@ def measured(job: Job) -> list[Row]:
     ]
 
 
-def _tasks(options: InfluenceFlags) -> list[str]:
+def _tasks(options: InfluenceFlags, reading: Reading) -> list[str]:
     """The tasks of the line, or those of its demonstrations."""
     if options.data is None:
         return tasks(options.task)
-    return scenes.tasks_in(options.data) if options.task == "all" else options.task.split(",")
+    return scenes.tasks_in(options.data, reading) if options.task == "all" else options.task.split(",")
 
 
-def _job(settings: Settings, task: str, options: InfluenceFlags) -> Job:
+def _job(settings: Settings, task: str, options: InfluenceFlags, reading: Reading) -> Job:
     return Job(
         settings_to_json(settings), task, options.data, options.scenes, options.seed, options.steps,
-        round(options.lag_s * DEMONSTRATION_HZ), options.others,
+        round(options.lag_s * DEMONSTRATION_HZ), options.others, reading,
     )  # fmt: skip
 
 
@@ -125,7 +130,7 @@ def _scenes(job: Job, settings: Settings, config: PolicyConfig) -> Iterator[Scen
         return islice(
             scenes.played(settings, range(job.first_seed, job.first_seed + _TRIED * job.scenes), steps), job.scenes
         )
-    return islice(scenes.stored(job.data, job.task, config, steps), job.scenes)
+    return islice(scenes.stored(job.data, job.reading, job.task, config, steps), job.scenes)
 
 
 def _write(path: Path, rows: Sequence[Row], settings: Settings, options: InfluenceFlags) -> None:

@@ -15,6 +15,7 @@ from drivers.sim.rollout import Rollout
 from drivers.sim.tasks import shifted_task
 from models.config.policy import PolicyConfig
 from models.data.demonstrations import Demonstration, find, to_learn_from
+from models.data.reading import Reading
 from models.errors import ModelError
 from models.moments import Scene
 from models.train.prepared import targets
@@ -22,14 +23,14 @@ from runtime.config.settings import Settings
 from runtime.errors import RuntimeFault
 
 
-def tasks_in(folder: Path) -> list[str]:
+def tasks_in(folder: Path, reading: Reading) -> list[str]:
     """The tasks that a folder's demonstrations do, by name. Raises RuntimeFault for a folder without any."""
-    return sorted({demonstration.task for demonstration in _demonstrations(folder)})
+    return sorted({demonstration.task for demonstration in _demonstrations(folder, reading)})
 
 
-def stored(folder: Path, task: str, config: PolicyConfig, steps: int) -> Iterator[Scene]:
+def stored(folder: Path, reading: Reading, task: str, config: PolicyConfig, steps: int) -> Iterator[Scene]:
     """The demonstrations of a task that have so many steps. Raises RuntimeFault for one that cannot be read."""
-    for demonstration in _demonstrations(folder):
+    for demonstration in _demonstrations(folder, reading):
         if demonstration.task == task and demonstration.steps >= steps:
             with refused():
                 episode = demonstration.read()
@@ -72,9 +73,9 @@ def _begun(rollout: Rollout, name: str, planned: NDArray[np.floating], steps: in
     return Scene(name, rollout.physics.task.wordings[0], jpegs, np.array([moment.q for moment in moments]), planned)
 
 
-def _demonstrations(folder: Path) -> list[Demonstration]:
+def _demonstrations(folder: Path, reading: Reading) -> list[Demonstration]:
     with refused():
-        return to_learn_from(find(folder), folder)
+        return to_learn_from(find(folder, reading), folder)
 
 
 @contextmanager

@@ -98,7 +98,7 @@ class Result:
         return mean_known([row.actions_per_s for row in self.rows])
 
 
-def run(name: str, options: EvaluateFlags, evaluation: Evaluation) -> list[Result]:
+def run(name: str, options: EvaluateFlags, evaluation: Evaluation, data: Sequence[str] = ()) -> list[Result]:
     """Train what has to be trained, evaluate, write `OUT/NAME.json` (after each policy) and `.png`, say what held.
 
     What stands in that file already, or in another sweep's in OUT, of the same policy and settings, is taken over. The
@@ -110,7 +110,7 @@ def run(name: str, options: EvaluateFlags, evaluation: Evaluation) -> list[Resul
     found = [one for results_of in earlier.values() for one in results_of.values()]
     make_folder(options.out, "--out")
     for variant, seed in asked(name, options):
-        folder = trained(variant, seed, options)
+        folder = trained(variant, seed, options, data)
         flags = [*variant.settings, *(() if folder is None else ("--policy.checkpoint", str(folder / "checkpoint")))]
         protocol = evaluation.protocol(flags) | ({} if folder is None else {"training": training_of(folder)})
         known = next((one for one in found if one.protocol == protocol), None)

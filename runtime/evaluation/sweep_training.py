@@ -3,6 +3,7 @@ Called by sweep.py and hand_paths.py.
 """
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +13,11 @@ from runtime.host.processors import usable_processors
 from runtime.training import command as training
 
 
-def trained(variant: Variant, seed: int | None, options: EvaluateFlags) -> Path | None:
-    """The run of the variant's own policy: begun, resumed, or found to be done with these settings. None: it has none."""
+def trained(variant: Variant, seed: int | None, options: EvaluateFlags, data: Sequence[str]) -> Path | None:
+    """The run of the variant's own policy: begun, resumed, or found to be done with these settings. None: it has none.
+
+    `data`: flags that say how demonstrations are read.
+    """
     if variant.policy is None or seed is None:
         return None
     own = variant.name.replace(" ", "-").replace("+", "with") if variant.policy else "unchanged"
@@ -23,7 +27,7 @@ def trained(variant: Variant, seed: int | None, options: EvaluateFlags) -> Path 
     arguments += ["--cache", str(options.cache or options.out / "cache"), "--steps", str(options.train_steps)]
     arguments += ["--workers", str(options.workers or usable_processors()), "--processes", str(options.processes)]
     arguments += [] if options.ray is None else ["--ray", options.ray]
-    training.train([*arguments, *variant.policy])
+    training.train([*arguments, *data, *variant.policy])
     return folder
 
 

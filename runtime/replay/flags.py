@@ -8,10 +8,10 @@ from pydantic import Field, model_validator
 from pydantic_settings import CliPositionalArg
 
 from models.field import Says
-from runtime.config import input_paths
+from runtime.config import data_flags, input_paths
 from runtime.config.command_line import CommandLine, Flags
+from runtime.config.data_flags import SettingsAndData
 from runtime.config.output_paths import check_folder, check_json
-from runtime.config.settings import Settings
 from runtime.errors import SettingsError
 
 Stepping = Literal["arms", "system1", "system2"]
@@ -84,6 +84,8 @@ def names(given: dict[str, Any], path: str = "") -> Iterator[str]:
 
 def _check(flags: ReplayFlags, given: dict[str, Any]) -> None:
     """Raises SettingsError for a setting that the chosen mode does not take, and for none where it needs one."""
+    data_flags.check_used(given, flags.on_robot, "--on-robot")
+    _, given = data_flags.parted(given)
     for name in names(given):
         if flags.paced or (flags.lockstep and name not in _MOVED):
             takes = "takes no settings" if flags.paced else f"takes only {', '.join(f'--{moved}' for moved in _MOVED)}"
@@ -106,7 +108,7 @@ def _check(flags: ReplayFlags, given: dict[str, Any]) -> None:
 REPLAY = CommandLine(
     "replay",
     ReplayFlags,
-    Settings,
+    SettingsAndData,
     ("ratio", "trajectory.blend", "policy.checkpoint", "profile", "seconds", "json"),
     check=_check,
 )

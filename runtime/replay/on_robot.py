@@ -17,8 +17,10 @@ from numpy.typing import NDArray
 from drivers.cobot_magic import WITHOUT_GRIPPERS, joint_name
 from models.data import demonstrations, hdf5
 from models.data.episode import DEMONSTRATION_HZ
+from models.data.reading import AS_IT_COMES, Reading
 from models.errors import ModelError
-from runtime.arms.limits import Limits
+from runtime.arms.ranges import outside
+from runtime.config import data_flags
 from runtime.config.loading import changed, settings_from_json, settings_of
 from runtime.config.profile import merge
 from runtime.config.settings import Settings
@@ -101,7 +103,8 @@ class TrackingRobot(Robot):
 
 def main(source: Path, number: int | None, given: dict[str, Any]) -> int:
     """Run the robot along the movement of a session or demonstration, after what can be checked at once."""
-    movement = recorded(source, number)
+    reading, given = data_flags.parted(given)
+    movement = recorded(source, number, reading)
     settings = settings_for(movement, given)
     check(movement.q, settings, source)
     check_task(settings)
@@ -109,12 +112,13 @@ def main(source: Path, number: int | None, given: dict[str, Any]) -> int:
         return TrackingRobot(settings, examined(settings, Role(tracks=movement.name)), server, movement).run()
 
 
-def recorded(source: Path, number: int | None) -> Recorded:
+def recorded(source: Path, number: int | None, reading: Reading = AS_IT_COMES) -> Recorded:
     """The movement to follow: one episode of a session, or one demonstration.
 
     Args:
         source: A session, an HDF5 file, or a folder of demonstrations.
         number: Of the episode or demonstration; None: the first one with a movement.
+        reading: What flags say of demonstrations.
 
     Raises:
         RuntimeFault: There is nothing to follow.
@@ -122,7 +126,9 @@ def recorded(source: Path, number: int | None) -> Recorded:
     """
     is_file = source.suffix in (".hdf5", ".h5")
     is_demonstrations = is_file or (source.is_dir() and not (source / FILE_NAME).exists())
-    found = (_demonstration if is_demonstrations else _episode)(source, number)
+    if not is_demonstrations and reading != AS_IT_COMES:
+        raise SettingsError(f"{' '.join(data_flags.words(reading))}: does not apply to a session; leave it out")
+    found = _demonstration(source, number, reading) if is_demonstrations else _episode(source, number)
     if len(found.q) < _SHORTEST_STEPS:
         raise RuntimeFault(
             f"{source}: its movement must have at least {_SHORTEST_STEPS} steps, got {len(found.q)}; give another"
@@ -141,16 +147,9 @@ def check(q: NDArray[np.float64], settings: Settings, source: Path) -> None:
     Raises:
         RuntimeFault: A step outside a joint's range by more than `outside_rad`, or a jump of more than `jump_rad`.
     """
-    safety, limits = settings.safety, Limits.of(settings.safety)
-    arms = q[:, WITHOUT_GRIPPERS]
-    outside = np.maximum(limits.low[WITHOUT_GRIPPERS] - arms, arms - limits.high[WITHOUT_GRIPPERS])
-    step, joint = np.unravel_index(int(outside.argmax()), outside.shape)
-    if outside[step, joint] > safety.outside_rad:
-        raise RuntimeFault(
-            f"{source}: {joint_name(WITHOUT_GRIPPERS[joint])} is at {arms[step, joint]:.2f} rad after "
-            f"{step / DEMONSTRATION_HZ:.1f} s, {outside[step, joint]:.2f} rad outside its range "
-            f"(limit {safety.outside_rad} rad); give another"
-        )
+    safety, arms = settings.safety, q[:, WITHOUT_GRIPPERS]
+    if wrong := outside(q, safety):
+        raise RuntimeFault(f"{source}: {wrong}; give another")
     jumps = np.abs(np.diff(arms, axis=0))
     step, joint = np.unravel_index(int(jumps.argmax()), jumps.shape)
     if jumps[step, joint] > safety.jump_rad:
@@ -224,15 +223,15 @@ def _settings_of(session: reader.Session) -> Callable[[], Settings] | None:
     return read
 
 
-def _demonstration(source: Path, number: int | None) -> Recorded:
+def _demonstration(source: Path, number: int | None, reading: Reading) -> Recorded:
     """The movement of a demonstration file, or of one in a folder or LeRobot dataset: the first, or that number, from 0."""
     if number is not None and not source.is_dir():
         raise SettingsError(f"--episode {number}: {source} is one demonstration; leave it out")
     try:
-        some = demonstrations.find(source) if source.is_dir() else None
+        some = demonstrations.find(source, reading) if source.is_dir() else None
         if some is not None and not 0 <= (number or 0) < len(some):
             raise SettingsError(f"--episode {number}: must be 0 to {len(some) - 1} in {source}")
-        episode = hdf5.read(source) if some is None else some[number or 0].read()
+        episode = hdf5.read(source, reading) if some is None else some[number or 0].read()
     except ModelError as error:
         raise RuntimeFault(f"{error}" if source.suffix else f"{error}; give a folder with {FILE_NAME}") from None
     name = source.stem if number is None else f"{source.stem} {number}"

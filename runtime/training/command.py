@@ -7,7 +7,9 @@ came out of it, `checkpoint/`. The same command again resumes where it was stopp
 
 from typing import Any
 
+from models.data.conventions import assumptions
 from models.data.demonstrations import Demonstration, find, to_learn_from, unfit
+from models.data.reading import Reading
 from models.errors import ModelError
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.child_process import die_with_parent
@@ -16,6 +18,7 @@ from runtime.host.processors import usable_processors
 from runtime.host.terminal import counted, say
 from runtime.host.worker_pool import WorkerPool
 from runtime.training import flags, ranks
+from runtime.training.fitness import fit_ones
 from runtime.training.flags import TRAIN, TrainFlags
 from runtime.training.ranks import Ranks
 from runtime.training.run import Run, remember
@@ -42,7 +45,7 @@ def main(arguments: list[str]) -> int:
 def train(arguments: list[str]) -> Run:
     """Do what a command line says, to the end. Returns which training that was; raises RuntimeFault with one line."""
     options, given = TRAIN.read(arguments)
-    demonstrations = _demonstrations(options)
+    demonstrations = _demonstrations(options, flags.reading(given))
     import torch  # seconds, which nobody waits whose demonstrations are none
 
     from runtime.training import needs
@@ -74,17 +77,18 @@ def train(arguments: list[str]) -> Run:
     return run
 
 
-def _demonstrations(options: TrainFlags) -> list[Demonstration]:
+def _demonstrations(options: TrainFlags, reading: Reading) -> list[Demonstration]:
     """What the stage learns from. Raises RuntimeFault with one line."""
+    say_here = (lambda _: None) if ranks.started() else say
     try:
-        found = find(options.data)
-        if options.stage == "video":
-            return found
-        left_out, kept = unfit(found), to_learn_from(found, options.data)
+        found = fit_ones(options.data, reading, say_here) if options.skip_bad else find(options.data, reading)
+        left_out, kept = ("", found) if options.stage == "video" else (unfit(found), to_learn_from(found, options.data))
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
-    if left_out and not ranks.started():
-        say(f"video2act: skipped: {options.data}: {left_out}; a policy learns only from tasks that are done")
+    if left_out:
+        say_here(f"video2act: skipped: {options.data}: {left_out}; a policy learns only from tasks that are done")
+    if assumed := assumptions(one.conventions for one in kept):
+        say_here(f"video2act: assumed, since no file says it: {assumed}; each has a flag --data.NAME")
     return kept
 
 
@@ -113,6 +117,7 @@ def _understood(options: TrainFlags, given: dict[str, Any]) -> Run:
         autoencoder=schedule.model_copy(update={"steps": options.autoencoder_steps}),
         cloning=cloning,
         filming=filming,
+        reading=flags.reading(given),
         workers=options.workers or (gpus if config.published.video else 0) or usable_processors(),
         ray=options.ray,
         seed=options.seed,

@@ -13,6 +13,7 @@ from drivers.task_names import KEPT_FROM, TASK_NAMES
 from models import sizes
 from models.config.part import Part
 from models.config.policy import PolicyConfig
+from models.data.reading import AS_IT_COMES, Reading
 from models.errors import ModelError
 from models.field import Says
 from models.identity import checkpoint_folder, stored_config
@@ -43,7 +44,9 @@ class TrainFlags(Flags):
     stage: CliPositionalArg[Literal["video", "action"]]
     """Stage of the training."""
     data: Folder
-    """Demonstrations to train on."""
+    """Demonstrations to train on; --data.rate_hz and others say what their files do not (--help-all)."""
+    skip_bad: bool = False
+    """Leave out demonstrations that cannot be learnt from, each named; all are read before the training begins."""
     out: Folder
     """Folder of this run."""
     size: Literal["small", "full", "full-wan"] | None = None
@@ -111,6 +114,7 @@ class Tree(Part):
     schedule: Schedule
     cloning: Cloning
     filming: Filming
+    data: Reading
 
 
 def schedule(flags: TrainFlags, given: dict[str, Any]) -> Schedule:
@@ -127,6 +131,11 @@ def cloning(given: dict[str, Any]) -> Cloning:
 def filming(given: dict[str, Any]) -> Filming:
     """How stage 1 samples, by the line. Raises SettingsError."""
     return overrides.over(Filming(), given.get("filming", {}), "filming")
+
+
+def reading(given: dict[str, Any]) -> Reading:
+    """How demonstrations are read, by the line. Raises SettingsError."""
+    return overrides.over(AS_IT_COMES, given.get("data", {}), "data")
 
 
 def config(flags: TrainFlags, given: dict[str, Any]) -> PolicyConfig:
@@ -160,6 +169,7 @@ def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
     _check_tracker(flags.tracker)
     planned = schedule(flags, given)
     _check_success(flags, planned)
+    reading(given)
     losses, chosen, films = cloning(given), config(flags, given), filming(given)
     if losses.video_loss and not chosen.hears_video:
         raise SettingsError(
@@ -204,6 +214,7 @@ def _values(arguments: Sequence[str]) -> dict[str, Any]:
     except ModelError as error:
         raise SettingsError(f"--size {named:.60}: {error}") from None
     groups: dict[str, Part] = {"schedule": Schedule(steps=STEPS[stage]), "cloning": Cloning(), "filming": Filming()}
+    groups["data"] = AS_IT_COMES
     return {"policy": policy} | {name: group.model_dump() for name, group in groups.items()}
 
 

@@ -34,7 +34,7 @@ from models.train.choices import Augmentation
 from runtime.errors import RuntimeFault
 from runtime.host.progress import bar
 from runtime.host.worker_pool import WorkerPool
-from runtime.training import needs, ranks
+from runtime.training import fitness, needs, ranks
 
 Kind = Literal["pictures", "samples", "latents", "features"]
 
@@ -139,6 +139,8 @@ class Preparation:
             which += [version, self._augmentation.model_dump_json()]
         if kind == "features":
             which += source.texts  # each window was read with one of them, which is kept by its number
+        if changes := source.conventions.changes():
+            which += changes
         stem = f"{source.path.stem}-{_hash(str(source.path.resolve()), str(size), *which)[:8]}"
         if kind not in self._hashes:
             self._hashes[kind] = self._depends(kind)
@@ -216,6 +218,7 @@ def _episode(source: Demonstration) -> Episode:
     episode = source.read()
     if episode.seed >= KEPT_FROM:
         raise ModelError(f"{source.path}: scene {episode.seed} is kept for evaluation; delete the file")
+    fitness.check_range(episode, source.name)
     return episode
 
 

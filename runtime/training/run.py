@@ -9,7 +9,9 @@ from typing import Any
 
 from models.config.part import Part
 from models.config.policy import PolicyConfig
+from models.data.conventions import summary
 from models.data.demonstrations import Demonstration
+from models.data.reading import Reading
 from models.identity import checkpoint_id, stored_config
 from models.train.choices import Cloning, Filming, Schedule
 from models.train.training_state import steps_done
@@ -19,7 +21,8 @@ from runtime.training import contents
 from runtime.training.ranks import Ranks
 
 _PARTS: dict[str, type[Part]] = {
-    "config": PolicyConfig, "schedule": Schedule, "autoencoder": Schedule, "cloning": Cloning, "filming": Filming
+    "config": PolicyConfig, "schedule": Schedule, "autoencoder": Schedule, "cloning": Cloning, "filming": Filming,
+    "reading": Reading,
 }  # fmt: skip
 _MAY_CHANGE = ("steps", "learning_rate", "rate", "fall_steps", "largest_gradient", "save_every", "loaders")
 """Of a schedule, when a training is resumed: what decides neither which batches there are nor what a state holds."""
@@ -42,6 +45,7 @@ class Run:
     autoencoder: Schedule
     cloning: Cloning
     filming: Filming
+    reading: Reading
     workers: int
     ray: str | None
     seed: int
@@ -61,9 +65,8 @@ class Run:
     def describe(self) -> dict[str, Any]:
         """Every setting, for run.json and to compare with an earlier one's."""
         plain: dict[str, Any] = {name: str(getattr(self, name)) for name in ("stage", "data", "video", "seed")}
-        groups = {
-            name: getattr(self, name).model_dump(mode="json") for name in ("config", "schedule", "cloning", "filming")
-        }
+        names = ("config", "schedule", "cloning", "filming", "reading")
+        groups = {name: getattr(self, name).model_dump(mode="json") for name in names}
         plain["from"] = None if self.begin is None else str(self.begin)
         for name, folder in (("video_id", self.video), ("from_id", self.begin)):
             plain[name] = None if folder is None else checkpoint_id(stored_config(folder), folder, 0)
@@ -142,9 +145,17 @@ def _is_trained(out: Path) -> bool:
     return (out / "autoencoder" / "config.json").is_file()
 
 
+def learnt_from(run: Run, demonstrations: Sequence[Demonstration]) -> str:
+    """JSON of what the demonstrations of a run were taken to be, which its checkpoint keeps: by what, and for how many."""
+    flags = run.reading.model_dump(mode="json", exclude_defaults=True)
+    taken = summary(one.conventions for one in demonstrations)
+    return json.dumps({"demonstrations": len(demonstrations), "flags": flags, "taken_to_be": taken}, indent=1)
+
+
 def _completed(settings: dict[str, Any]) -> dict[str, Any]:
     """Written settings with everything that has been added since, at its default, as it was then."""
     try:
+        settings = {"reading": {}} | settings  # which older ones do not have
         there = {name: kind for name, kind in _PARTS.items() if name in settings}
         parts = {name: kind(**settings[name]).model_dump(mode="json") for name, kind in there.items()}
     except (TypeError, ValueError):

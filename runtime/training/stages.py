@@ -38,7 +38,7 @@ from runtime.training import ranks
 from runtime.training.checks import Checks, held_out
 from runtime.training.curves import Curves
 from runtime.training.preparation import Preparation, open_video
-from runtime.training.run import Run
+from runtime.training.run import Run, learnt_from
 
 _PLOT_EVERY = 20  # steps between the points of a curve; chosen: a thousand points of a usual training
 
@@ -59,7 +59,7 @@ def video(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) -
     learner = _learning(slow, run)
 
     def keep() -> dict[str, float]:
-        _save_video(run.out / "checkpoint", config, learner, instructor)
+        _save_video(run.out / "checkpoint", config, learner, instructor, learnt_from(run, demonstrations))
         return {}
 
     _fit(run, pool, network, Windows(films, run.filming, run.seed), run.schedule, "flow", keep)
@@ -108,11 +108,11 @@ def _autoencoder(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstrat
     return stored_config(folder)  # as the first process measured it: of the average, which the others do not have
 
 
-def _save_video(folder: Path, config: PolicyConfig, slow: Stored, instructor: Instructor) -> None:
+def _save_video(folder: Path, config: PolicyConfig, slow: Stored, instructor: Instructor, data: str = "") -> None:
     """Write a checkpoint without System 1, for stage 2 to start from."""
     nothing = torch.zeros(config.joints).double().numpy()
     placeholder = normalize.untrained(config.horizon, nothing, nothing + 1)
-    save(folder, config, placeholder, {"slow": slow, "text": instructor}, trained=frozenset({"video"}))
+    save(folder, config, placeholder, {"slow": slow, "text": instructor}, trained=frozenset({"video"}), data=data)
 
 
 def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) -> Path:
@@ -158,7 +158,7 @@ def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) 
 
     def keep() -> dict[str, float]:
         with token_statistics.measured(network, batches):
-            save(folder, config, measured, parts, trained=frozenset(own))
+            save(folder, config, measured, parts, trained=frozenset(own), data=learnt_from(run, demonstrations))
             return checks.found(folder, steps_done(run.out / "action"))
 
     rates = [(former, run.cloning.former_rate) for former in network.formers]

@@ -43,6 +43,7 @@ GROUPS: dict[str, dict[str, Command]] = {
     "data and policies": {
         "record": Command("runtime.supervisor.record", "record demonstrations with leader arms"),
         "export": Command("runtime.session.export", "convert sessions to demonstrations (HDF5, LeRobot)"),
+        "data": Command("runtime.datasets.command", "check, convert, merge, split or relabel demonstrations"),
         "demos": Command("runtime.training.demos", "create demonstrations with scripted experts"),
         "train": Command("runtime.training.command", "train a policy in two stages"),
         "evaluate": Command("runtime.evaluation.command", "measure success rates in simulation, with the ablations"),

@@ -126,12 +126,12 @@ class Dataset:
 
     def _conventions(self) -> Conventions:
         flags, named = given(self._reading), self._named(_STATE)
-        told = Said(("left", "right"), ASSUMED if named.places is None else "names")
+        sides = Said(("left", "right"), ASSUMED if named.places is None else "names")
         return Conventions(
             rate_hz=flags.get("rate_hz") or Said(float(cast(float, self._fps)), "fps"),
             unit=flags.get("unit") or (Said(named.unit, "names") if named.unit else Said("rad", ASSUMED)),
             gripper_scale=flags.get("gripper_scale") or Said((1.0, 1.0), ASSUMED),
-            sides=flags.get("sides") or told,
+            sides=flags.get("sides") or sides,
             colours=flags.get("colours") or Said("rgb", "LeRobot"),
             cameras=Said(self._cameras(), "--data.cameras" if self._reading.cameras else "features"),
             actions=flags.get("actions") or Said(_ACTION, "features"),

@@ -11,6 +11,7 @@ from models.data.conventions import assumptions
 from models.data.demonstrations import Demonstration, find, to_learn_from, unfit
 from models.data.reading import Reading
 from models.errors import ModelError
+from runtime.datasets.fitness import fit_ones
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.child_process import die_with_parent
 from runtime.host.next_step import say_next
@@ -18,7 +19,6 @@ from runtime.host.processors import usable_processors
 from runtime.host.terminal import counted, say
 from runtime.host.worker_pool import WorkerPool
 from runtime.training import flags, ranks
-from runtime.training.fitness import fit_ones
 from runtime.training.flags import TRAIN, TrainFlags
 from runtime.training.ranks import Ranks
 from runtime.training.run import Run, remember

@@ -31,10 +31,11 @@ from models.tensors import StoredTensors
 from models.train import prepared
 from models.train.augmentation import Film
 from models.train.choices import Augmentation
+from runtime.datasets import fitness
 from runtime.errors import RuntimeFault
 from runtime.host.progress import bar
 from runtime.host.worker_pool import WorkerPool
-from runtime.training import fitness, needs, ranks
+from runtime.training import needs, ranks
 
 Kind = Literal["pictures", "samples", "latents", "features"]
 

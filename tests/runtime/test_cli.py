@@ -206,6 +206,37 @@ CHECKED: list[tuple[list[str], str]] = [
     (["explain", "s", "--moments", "0"], "--moments 0: must be a whole number from 1 to 24"),
     (["export", "s", "--to", "hdf", "--out", "o"], "--to hdf: must be one of hdf5, lerobot; did you mean hdf5?"),
     (["export", "--to", "hdf5", "--out", "o"], "SESSIONS is missing; give one or more"),
+    (
+        ["data", "chck", "d"],
+        "ACTION chck: must be one of check, convert, merge, split, delete, relabel; did you mean check?",
+    ),
+    (["data", "check"], "FOLDERS is missing; give one or more folders of demonstrations"),
+    (["data", "check", "/nowhere"], "FOLDERS /nowhere: does not exist; create demonstrations with ./launch/demos.sh"),
+    (["data", "convert", "."], "--out is missing; give a new folder to write to"),
+    (["data", "delete", ".", "--out", "o"], "--episodes is missing; give the numbers that data.sh check lists"),
+    (
+        ["data", "delete", ".", "--out", "o", "--episodes", "3-x"],
+        "--episodes 3-x: must be numbers of episodes, written 0,3,5-9",
+    ),
+    (["data", "relabel", ".", "--out", "o"], "--instruction is missing; give it, or --task, or both"),
+    (["data", "check", ".", "--share", "0.5"], "--share: applies to data.sh split; leave it out"),
+    (["data", "check", ".", "--picture", "x.txt"], "--picture x.txt: must end in .png or .jpg"),
+    (["data", "convert", "a", "b", "--out", "o"], "b: data.sh convert takes one folder; merge takes several"),
+    (["data", "check", ".", "--data.unit", "grad"], "--data.unit grad: must be one of rad, deg"),
+    (
+        ["train", "video", "--data", ".", "--out", "o", "--data.rate_hz", "0"],
+        "--data.rate_hz 0: must be a number from 1 to 1000",
+    ),
+    (
+        ["train", "video", "--data", ".", "--out", "o", "--data.cameras", "a=b"],
+        "--data.cameras a=b: must be THEIRS=OURS with",
+    ),
+    (
+        ["train", "video", "--data", ".", "--out", "o", "--data.gripper_scale", "1,1,1"],
+        "--data.gripper_scale: must be 1, 2 or 4",
+    ),
+    (["influence", "--data.unit", "deg"], "--data.unit: needs --data; give it, or leave --data.unit out"),
+    (["replay", "s", "--lockstep", "--data.unit", "deg"], "--data.unit: needs --on-robot; give it, or leave"),
     (["demos", "--task", "juggle"], "--task juggle: must be all, or one or more of block_handover"),
     (["demos", "--seed", "999999", "--episodes", "5"], "--seed 999999: must be 0 to 999995"),
     (["train"], "STAGE is missing; give one of video, action"),
@@ -288,7 +319,7 @@ def given(tmp_path_factory: pytest.TempPathFactory) -> Path:
 UNFIT: list[tuple[str, str]] = [
     (
         "train video --data empty --out out",
-        "--data empty: holds no demonstrations (*.hdf5 or a LeRobot dataset); create some",
+        "--data empty: holds no demonstrations (*.hdf5, *.h5 or a LeRobot dataset); create some",
     ),
     ("train action --data empty --out out --policy.inputs no_video", "--data empty: holds no demonstrations"),
     ("train video --data text --out out", "--data text: is no folder; create demonstrations with ./launch/demos.sh"),

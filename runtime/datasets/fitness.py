@@ -1,4 +1,4 @@
-"""Whether a demonstration can be learnt from, by what only this robot knows. Called by preparation.py, and before a training.
+"""Whether a demonstration can be learnt from, by what only this robot knows. Called by training, and by the command `data`.
 
 Models' own checks (models/data/episode.py) are about any robot; here are the ranges of this one's joints, as before a replay.
 """

@@ -15,6 +15,7 @@ from pydantic import BaseModel
 
 from models import field
 from runtime.config.command_line import CommandLine
+from runtime.config.data_flags import SettingsAndData
 from runtime.config.settings import Settings
 
 ROOT = Path(__file__).parents[1]
@@ -98,7 +99,7 @@ def settings_help(group: type[BaseModel], own: bool = False) -> Iterator[str]:
 
 
 def commands_help() -> Iterator[str]:
-    """What --help says of every command, of its own flags, and of a tree that is not the robot's."""
+    """What --help says of every command, of its own flags, and of a tree that is not the robot's (or it with --data.*)."""
     modules = sorted(path.parent.name for path in ROOT.glob("runtime/*/flags.py"))
     found = {
         line.name: line
@@ -110,7 +111,7 @@ def commands_help() -> Iterator[str]:
         yield f"## {name} --help"
         yield " ".join((line.flags.__doc__ or "").split())
         yield from settings_help(line.flags, own=True)
-        if line.tree not in (None, Settings):
+        if line.tree not in (None, Settings, SettingsAndData):
             yield from settings_help(line.tree)
 
 

@@ -18,7 +18,7 @@ from models.data.reading import Colours, Reading, Unit, written
 Array = NDArray[np.float32]
 ASSUMED = "assumed"
 """Where a value is from that nothing says: the layout's usual one."""
-ARM = JOINTS // 2
+ARM = JOINTS // 2  # joints of one arm, its gripper included
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ Names are those that LeRobot uses for ALOHA robots.
 
 import json
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, cast
 
@@ -86,10 +87,10 @@ class Dataset:
         try:
             table = parquet_rows.episode(path, index, row["length"])
             numbers = self._numbers(table)
-            jpegs = {
-                ours: self._jpegs(table, row, index, key)
-                for ours, key in zip(CAMERAS, self.conventions.cameras.value, strict=True)
-            }
+            keys: tuple[str, ...] = self.conventions.cameras.value
+            with ThreadPoolExecutor(len(keys)) as threads:  # decoding and encoding hold no lock of Python's
+                found = threads.map(lambda key: self._jpegs(table, row, index, key), keys)
+                jpegs: dict[str, list[bytes]] = dict(zip(CAMERAS, found, strict=True))
         except _UNREADABLE as error:
             raise ModelError(
                 f"{path}: episode {index} cannot be read ({str(error)[:100]!r}); convert the dataset again"

@@ -11,7 +11,7 @@ from typing import Any, cast
 from models.data.episode import JOINTS
 from models.data.reading import Side, Unit
 
-_ARM = JOINTS // 2
+_ARM = JOINTS // 2  # joints of one arm, its gripper included
 _SIDES: dict[str, Side] = {"left": "left", "l": "left", "right": "right", "r": "right"}
 _GRIPPERS = ("gripper", "finger", "claw", "jaw", "hand", "ee")  # as public datasets call them
 _UNITS: dict[str, Unit] = {

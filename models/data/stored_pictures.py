@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from models.data.episode import DATASET_JPEG_QUALITY, LARGEST_PICTURE_PX
 
 _JPEG = b"\xff\xd8"
-_CHANNELS = (1, 3, 4)
+_CHANNELS = (1, 3, 4)  # grey; red, green, blue; the same with opacity
 
 
 def of_bytes(stored: bytes, swapped: bool) -> bytes:

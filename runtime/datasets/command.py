@@ -83,7 +83,8 @@ def _chosen(found: Sequence[Demonstration], options: DataFlags) -> list[Demonstr
         return list(found)
     if surplus := sorted(numbers - set(range(len(found)))):
         raise SettingsError(
-            f"--episodes {options.episodes}: there is no episode {surplus[0]} (0 to {len(found) - 1}); see data.sh check"
+            f"--episodes {options.episodes}: episode {surplus[0]} does not exist (0 to {len(found) - 1}); "
+            "data.sh check lists them"
         )
     return [one for number, one in enumerate(found) if (number in numbers) != (options.action == "delete")]
 

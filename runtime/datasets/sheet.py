@@ -9,7 +9,7 @@ from PIL import Image, ImageDraw
 from models.config.policy import CAMERAS
 
 _WIDTH_PX, _HEIGHT_PX, _LABEL_PX, _GAP_PX = 160, 120, 14, 4  # chosen: 100 episodes are 14,000 px high
-_PAPER, _INK = (255, 255, 255), (0, 0, 0)
+_PAPER, _INK = (255, 255, 255), (0, 0, 0)  # white and black, by definition
 
 
 class Sheet:

@@ -118,7 +118,7 @@ def test_grippers_have_a_scale(
 def test_colours_are_turned_round(pictures: Any, tmp_path: Path) -> None:
     words(tmp_path, "instructions.json", ["do it"])
     path = aloha(tmp_path / "episode_0.hdf5", Q, TARGETS, pictures)
-    for stored, reading in ((path, Reading(colours="bgr")), (say(path, color_order="BGR"), Reading())):
+    for stored, reading in ((path, Reading(colours="bgr")), (say(path, pixel_format="BGR8"), Reading())):
         shown = simplejpeg.decode_jpeg(hdf5.read(stored, reading).jpegs["head"][3])[12, 16].astype(int)
         assert np.abs(shown - COLOURS["head"][::-1]).max() < 14
     shown = simplejpeg.decode_jpeg(hdf5.read(path, Reading(colours="rgb")).jpegs["head"][3])[12, 16].astype(int)

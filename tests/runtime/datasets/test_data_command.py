@@ -1,6 +1,7 @@
 """`data.sh` as it is called: the table, the sheet of colours, and every folder that is made of another. Called by pytest."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import h5py
@@ -28,7 +29,7 @@ def ours(tmp_path: Path) -> Path:
     for number in range(5):
         task = "a_task" if number < 3 else "b_task"
         (folder / task).mkdir(parents=True, exist_ok=True)
-        made = one.__class__(**{**one.__dict__, "task": task, "seed": number, "instructions": (f"do {number}",)})
+        made = replace(one, task=task, seed=number, instructions=(f"do {number}",))
         hdf5.write(folder / task / f"episode_{number}.hdf5", made)
     return folder
 
@@ -102,7 +103,7 @@ def test_some_are_left_out_or_taken_alone(ours: Path, tmp_path: Path) -> None:
     assert seeds(tmp_path / "rest") == [0, 2] and seeds(ours) == [0, 1, 2, 3, 4]
     run("convert", ours, "--episodes", "1,3-4", "--out", tmp_path / "taken")
     assert seeds(tmp_path / "taken") == [1, 3, 4]
-    with pytest.raises(SettingsError, match=r"there is no episode 5 \(0 to 4\); see data\.sh check"):
+    with pytest.raises(SettingsError, match=r"episode 5 does not exist \(0 to 4\); data\.sh check lists them"):
         run("delete", ours, "--episodes", "4-5", "--out", tmp_path / "none")
     assert not (tmp_path / "none").exists()
 

@@ -64,8 +64,10 @@ def write(folder: Path, episodes: Iterable[Episode], to: Format) -> int:
 
 
 def _whole(episode: Episode, to: Format) -> Episode:
-    """The episode, unchanged. Raises ModelError for a film, or one that was cut: other formats have no place for either."""
+    """The episode, unchanged. Raises ModelError for what the format has no place for, and would pass for a demonstration."""
     what = "a film" if episode.kind != EXPERT else "cut, with targets after its end" if len(episode.ahead) else ""
+    if episode.success is False and to != "lerobot":
+        what = "a failure"
     if what:
         raise ModelError(f"an episode of {episode.task} is {what}, which {to} cannot hold; write hdf5, or leave it out")
     return episode

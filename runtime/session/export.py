@@ -1,4 +1,4 @@
-"""Turns recorded sessions into demonstrations: `export.sh SESSION... --to hdf5|lerobot --out DIR`.
+"""Turns recorded sessions into demonstrations: `export.sh SESSION... --to hdf5|lerobot|... --out DIR`.
 Called by runtime/cli.py.
 
 runtime/session/episodes.py says what an episode of a session is. Pictures are the logged JPEGs.
@@ -7,7 +7,7 @@ runtime/session/episodes.py says what an episode of a session is. Pictures are t
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from models.data import hdf5, lerobot_writer
+from models.data import folder_writers, hdf5
 from models.data.episode import Episode
 from models.errors import ModelError
 from runtime.errors import RuntimeFault, SessionError
@@ -25,10 +25,11 @@ def main(arguments: list[str]) -> int:
     sessions = Sessions(options.sessions, options.failures)
     try:
         with waiting(f"export to {options.out}"):
-            if options.to == "lerobot":
-                count = lerobot_writer.write(options.out, (episode for _, some in sessions for episode in some))
-            else:
+            if options.to == "hdf5":
                 count = _write_hdf5(options.out, sessions)
+            else:
+                every = (episode for _, some in sessions for episode in some)
+                count = folder_writers.write(options.out, every, options.to)
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
     marked = (
@@ -36,7 +37,8 @@ def main(arguments: list[str]) -> int:
     )
     say(f"{options.out}: {counted(count, 'episode')}{marked}")
     if count:
-        say_next("train the video model on them", "train", "video", "--data", options.out, "--out", "DIR")
+        rdt = ["--data.layout", "rdt"] if options.to == "rdt" else []
+        say_next("train the video model on them", "train", "video", "--data", options.out, *rdt, "--out", "DIR")
     return int(sessions.left_out > 0)
 
 

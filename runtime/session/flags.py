@@ -18,8 +18,8 @@ class ExportFlags(Flags):
         Annotated[tuple[Path, ...], Says(expects="one or more folders of sessions, or their MCAP files")]
     ] = Field(min_length=1)
     """Folders of sessions, or their MCAP files."""
-    to: Literal["hdf5", "lerobot"]
-    """Format of the demonstrations."""
+    to: Literal["hdf5", "lerobot", "act", "rdt", "robotwin"]
+    """Format of the demonstrations; act, rdt and robotwin: as ACT, RDT-1B and RoboTwin load them."""
     out: Annotated[Path, Says(metavar="DIR", expects="a folder to write to")]
     """Folder to write to."""
     failures: bool = False

@@ -133,9 +133,11 @@ def test_no_folder_is_written_over_or_left_half_done(tmp_path: Path) -> None:
 def test_films_and_cut_episodes_are_kept_by_our_own_files_alone(to: Format, tmp_path: Path) -> None:
     film = replace(episode(), kind="chance", jpegs={"head": episode().jpegs["head"]})
     cut = replace(episode(), ahead=episode().leader[:3])
-    for one, what in ((film, "a film"), (cut, "cut, with targets after its end")):
+    failure = replace(episode(), success=False)
+    refused = [(film, "a film"), (cut, "cut, with targets after its end")]
+    for one, what in refused if to == "lerobot" else [*refused, (failure, "a failure")]:
         with pytest.raises(ModelError, match=f"an episode of a_task is {what}, which {to} cannot hold; write hdf5"):
             write(tmp_path / to, [one], to)
-    write(tmp_path / "ours", [film, cut], "hdf5")
+    write(tmp_path / "ours", [film, cut, failure], "hdf5")
     kept = [one.read() for one in find(tmp_path / "ours")]
-    assert kept[0].kind == "chance" and len(kept[1].ahead) == 3
+    assert kept[0].kind == "chance" and len(kept[1].ahead) == 3 and kept[2].success is False

@@ -105,10 +105,11 @@ def test_cameras_of_other_names(folder: Path) -> None:
             info["features"][f"observation.images.{theirs}"] = info["features"].pop(f"observation.images.{ours}")
 
     change_info(folder, rename)
-    table = pq.read_table(folder / DATA)
-    pq.write_table(
-        table.rename_columns(["".join(name.rpartition(".")[:2]) + names.get(name.rpartition(".")[2], name.rpartition(".")[2])
-                              for name in table.column_names]), folder / DATA)  # fmt: skip
+    table, columns = pq.read_table(folder / DATA), list[str]()
+    for column in table.column_names:
+        above, dot, name = column.rpartition(".")
+        columns.append(f"{above}{dot}{names.get(name, name)}")
+    pq.write_table(table.rename_columns(columns), folder / DATA)
     said = refused(lambda: Dataset(folder))
     assert "(its cameras are front, left, top); give --data.cameras THEIRS=head,THEIRS=left_wrist" in said
     flags = Reading(cameras=("front=head", "left=left_wrist", "observation.images.top=right_wrist"))

@@ -204,7 +204,10 @@ CHECKED: list[tuple[list[str], str]] = [
     (["serve", "--arms.rate_hz", "100"], "--arms: belongs to a robot"),
     (["serve", "--host", "0.0.0.0"], "--host: 0.0.0.0 can be reached by other machines and needs a certificate"),
     (["explain", "s", "--moments", "0"], "--moments 0: must be a whole number from 1 to 24"),
-    (["export", "s", "--to", "hdf", "--out", "o"], "--to hdf: must be one of hdf5, lerobot; did you mean hdf5?"),
+    (
+        ["export", "s", "--to", "hdf", "--out", "o"],
+        "--to hdf: must be one of hdf5, lerobot, act, rdt, robotwin; did you mean hdf5?",
+    ),
     (["export", "--to", "hdf5", "--out", "o"], "SESSIONS is missing; give one or more"),
     (
         ["data", "chck", "d"],

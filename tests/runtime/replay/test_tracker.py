@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import public_layouts
 import pytest
 import simplejpeg
 
 from models.config.policy import CAMERAS
 from models.data import hdf5, lerobot_writer
 from models.data.episode import DEMONSTRATION_HZ, Episode
+from models.data.reading import Reading
 from runtime.arms import parking
 from runtime.config.loading import settings_from_json, settings_to_json
 from runtime.config.settings import Settings
@@ -332,6 +334,17 @@ def test_demonstrations_are_followed_as_they_were_commanded(tmp_path: Path) -> N
     assert "must be 0 to 1" in _refused([str(tmp_path / "dataset"), "--on-robot", "--episode", "2"])
     (tmp_path / "nothing").mkdir()
     assert "give a folder with session.mcap" in _refused([str(tmp_path / "nothing"), "--on-robot"])
+
+
+def test_a_demonstration_in_other_units_is_followed_by_its_flags(build: Build, tmp_path: Path) -> None:
+    path = public_layouts.degrees(tmp_path)
+    refused = _refused([str(path), "--on-robot"])
+    assert "give --data.unit deg if it is in degrees" in refused
+    found = on_robot.recorded(path, None, Reading(unit="deg"))
+    np.testing.assert_allclose(found.q, public_layouts.TARGETS, atol=1e-6)
+    session = _session(build, tmp_path / "run", "HRRRRRRRRRRRRH")
+    said = _refused([str(session), "--on-robot", "--data.unit", "deg"])
+    assert said == "--data.unit deg: does not apply to a session; leave it out"
 
 
 def _refused(arguments: list[str]) -> str:

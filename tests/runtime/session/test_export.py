@@ -97,6 +97,21 @@ def test_where_all_are_left_out_the_last_reason_is_the_error(build: Build, tmp_p
     assert not (tmp_path / "out").exists()
 
 
+def test_other_programs_formats_are_written_too(
+    build: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sessions = [str(recorded(build, tmp_path / name)) for name in ("one", "two")]
+    assert export.main([*sessions, "--to", "rdt", "--out", str(tmp_path / "out")]) == 0
+    names = sorted(path.name for path in (tmp_path / "out" / "a_task").iterdir())
+    assert names == ["episode_0.hdf5", "episode_1.hdf5", "expanded_instruction_gpt-4-turbo.json"]
+    assert "--data.layout rdt --out DIR" in capsys.readouterr().out, "so is it read again"
+    with pytest.raises(RuntimeFault, match="already exists; give another folder"):
+        export.main([*sessions, "--to", "rdt", "--out", str(tmp_path / "out")])
+    failed = str(recorded(build, tmp_path / "failed", done=False))
+    with pytest.raises(RuntimeFault, match=r"an episode of a_task is a failure, which robotwin cannot hold"):
+        export.main([failed, "--to", "robotwin", "--out", str(tmp_path / "other")])
+
+
 @pytest.mark.parametrize("to", ["hdf5", "lerobot"])
 def test_what_was_not_done_is_no_success_of_the_dataset(
     to: str, build: Build, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -12,6 +12,7 @@ from typing import Any, cast
 import numpy as np
 from numpy.typing import NDArray
 
+from models.config.policy import CAMERAS
 from models.data.episode import DEMONSTRATION_HZ, GRIPPERS, JOINTS
 from models.data.reading import Colours, Reading, Unit, written
 
@@ -61,8 +62,7 @@ class Conventions:
 
     def changes(self) -> tuple[str, ...]:
         """What has to be converted; empty where a file is in our own rate, units and colours."""
-        usual = {"rate_hz": DEMONSTRATION_HZ, "unit": "rad", "gripper_scale": (1.0, 1.0), "colours": "rgb"}
-        usual |= {"sides": ("left", "right")}
+        usual = {name: value for name, value in _USUAL.items() if name not in ("cameras", "actions")}
         return tuple(
             f"{name} {written(getattr(self, name).value)}" for name in usual if getattr(self, name).value != usual[name]
         )
@@ -87,6 +87,14 @@ class Conventions:
             factors[:] = np.pi / 180
         factors[list(GRIPPERS)] = scale[which] if len(scale) == 2 else scale[2 * which : 2 * which + 2]
         return self.in_place(values) * factors
+
+
+_USUAL: dict[str, Any] = {
+    "rate_hz": DEMONSTRATION_HZ, "unit": "rad", "gripper_scale": (1.0, 1.0), "sides": ("left", "right"), "colours": "rgb",
+    "cameras": CAMERAS, "actions": "action",
+}  # fmt: skip
+OURS = Conventions(**{name: Said(value, "video2act") for name, value in _USUAL.items()})
+"""Of a demonstration that is in our own rate, units and colours, and says so."""
 
 
 def given(reading: Reading) -> dict[str, Said]:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from models.data import demonstration_files, hdf5
-from models.data.conventions import Conventions
+from models.data.conventions import OURS, Conventions
 from models.data.episode import EXPERT, Episode
 from models.data.hdf5 import About
 from models.data.lerobot import Dataset
@@ -26,7 +26,7 @@ class Demonstration:
     task: str
     texts: tuple[str, ...]
     steps: int
-    conventions: Conventions
+    conventions: Conventions = OURS
     reading: Reading = AS_IT_COMES
     kind: str = EXPERT
     success: bool | None = None  # None: nobody judged

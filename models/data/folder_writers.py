@@ -6,7 +6,6 @@ lerobot: a LeRobot dataset, version 3 (lerobot_writer.py).
 """
 
 import json
-import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -18,7 +17,7 @@ import simplejpeg
 from numpy.typing import NDArray
 
 from models.config.policy import CAMERAS
-from models.data import hdf5, lerobot_writer, stored_pictures
+from models.data import hdf5, lerobot_writer, new_folder, stored_pictures
 from models.data.episode import DEMONSTRATION_HZ, EXPERT, GRIPPERS, Episode
 from models.data.hdf5_layouts import RECORDERS, STROKE_M
 from models.data.instructions import of_rdt
@@ -44,22 +43,14 @@ def write(folder: Path, episodes: Iterable[Episode], to: Format) -> int:
     """
     if to == "lerobot":
         return lerobot_writer.write(folder, (_whole(episode, to) for episode in episodes))
-    if folder.exists():
-        raise ModelError(f"{folder}: already exists; give another folder")
-    beside = folder.with_name(folder.name + ".part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
     counts = Counter[str]()
-    try:
+    with new_folder.whole(folder) as beside:
         for episode in episodes:
             (beside / episode.task).mkdir(exist_ok=True)
             _WRITERS[to](beside / episode.task, counts[episode.task], episode if to == "hdf5" else _whole(episode, to))
             counts[episode.task] += 1
         if not counts:
             raise ModelError("no episodes to write")
-        beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return counts.total()
 
 

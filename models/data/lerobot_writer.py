@@ -4,7 +4,6 @@ Called by the export of sessions; tests/real_lerobot.sh lets LeRobot itself read
 """
 
 import json
-import shutil
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -14,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import simplejpeg
 
+from models.data import new_folder
 from models.data.column_statistics import ColourStatistics, NumberStatistics
 from models.data.demonstration_files import INFO
 from models.data.episode import DEMONSTRATION_HZ, JOINTS, Episode
@@ -41,17 +41,11 @@ def write(folder: Path, episodes: Iterable[Episode]) -> int:
     """
     if folder.exists():
         raise ModelError(f"{folder}: already exists, and a LeRobot dataset cannot be extended; give another folder")
-    beside = folder.with_name(folder.name + ".part")
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir(parents=True)
-    writer = _Writer(beside)
-    try:
+    with new_folder.whole(folder) as beside:
+        writer = _Writer(beside)
         for episode in episodes:
             writer.add(episode)
         writer.finish()
-        beside.rename(folder)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return len(writer.rows)
 
 

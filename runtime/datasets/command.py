@@ -6,13 +6,12 @@ when it is whole. Their numbers are those that `check` lists.
 """
 
 import random
-import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from models.data import folder_writers
+from models.data import folder_writers, new_folder
 from models.data.conventions import assumptions
 from models.data.demonstrations import Demonstration, find
 from models.data.episode import Episode, task_name
@@ -99,14 +98,8 @@ def _split(out: Path, chosen: Sequence[Demonstration], options: DataFlags, to: F
         name: [one for place, one in enumerate(chosen) if (place in drawn) == (name == "train")]
         for name in ("train", "rest")
     }
-    beside = out.with_name(out.name + ".part")
-    shutil.rmtree(beside, ignore_errors=True)
-    try:
-        written = sum(_written(beside / name, some, options, to) for name, some in parts.items())
-        beside.rename(out)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
-    return written
+    with new_folder.whole(out) as beside:
+        return sum(_written(beside / name, some, options, to) for name, some in parts.items())
 
 
 def _written(out: Path, chosen: Sequence[Demonstration], options: DataFlags, to: Format) -> int:

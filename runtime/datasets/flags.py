@@ -1,5 +1,6 @@
 """The command line of `data`. Read by runtime/cli.py before anything is loaded for it."""
 
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -28,7 +29,7 @@ _OF: dict[str, tuple[Action, ...]] = {
     "task": ("relabel",),
 }
 """What takes a flag."""
-_MOST_EPISODES = 10**6  # of a folder; chosen: only stops slips such as 0-10000000000
+_NUMBER = r"[0-9]{1,6}"  # of an episode; chosen: only stops slips such as 0-10000000000
 
 
 class DataFlags(Flags):
@@ -98,8 +99,10 @@ def numbers(text: str) -> frozenset[int]:
     for part in text.split(","):
         first, dash, last = part.strip().partition("-")
         ends = (first, last if dash else first)
-        if not all(end.isascii() and end.isdigit() and int(end) < _MOST_EPISODES for end in ends):
+        if not all(re.fullmatch(_NUMBER, end) for end in ends):
             raise ValueError(f"--episodes {text:.60}: must be numbers of episodes, written 0,3,5-9")
+        if int(ends[0]) > int(ends[1]):
+            raise ValueError(f"--episodes {text:.60}: {part.strip():.20} must have the smaller number first")
         found |= set(range(int(ends[0]), int(ends[1]) + 1))
     return frozenset(found)
 
@@ -119,10 +122,10 @@ def _check(flags: DataFlags, given: dict[str, Any]) -> None:
     reading(given)
     if flags.out is not None:
         check_folder(flags.out, "--out")
-        if flags.out.exists():
+        if flags.out.exists() or flags.out.is_symlink():
             raise SettingsError(f"--out {flags.out}: already exists; give another folder")
         for folder in flags.folders:
-            if flags.out.absolute().is_relative_to(folder.absolute()):
+            if flags.out.resolve().is_relative_to(folder.resolve()):
                 raise SettingsError(
                     f"--out {flags.out}: lies in {folder}, which would hold them twice; give another folder"
                 )

@@ -150,6 +150,20 @@ def test_nothing_is_written_over_or_into_its_source(ours: Path, tmp_path: Path) 
         run("convert", ours, "--out", tmp_path / "there")
     with pytest.raises(SettingsError, match="which would hold them twice"):
         run("convert", ours, "--out", ours / "new")
+    (tmp_path / "link").symlink_to(ours)
+    with pytest.raises(SettingsError, match="which would hold them twice"):
+        run("convert", ours, "--out", tmp_path / "link" / "new")
+
+
+@pytest.mark.parametrize("words", [("convert", "--to", "hdf5"), ("convert", "--to", "lerobot"), ("split",)])
+def test_a_folder_of_such_a_name_beside_is_nobodys_to_remove(
+    words: tuple[str, ...], ours: Path, tmp_path: Path
+) -> None:
+    """Its own source least of all."""
+    source = ours.rename(tmp_path / "new.part")
+    run(words[0], source, "--out", tmp_path / "new", *words[1:])
+    assert len(find(source)) == len(find(tmp_path / "new")) == 5
+    assert {path.name for path in tmp_path.iterdir()} == {"first", "new", "new.part"}
 
 
 def test_what_is_converted_is_in_our_units(tmp_path: Path) -> None:
@@ -165,3 +179,7 @@ def test_numbers_are_read() -> None:
     for text in ("", "x", "1-", "-1", "1,,2", "99999999"):
         with pytest.raises(ValueError, match="must be numbers of episodes"):
             numbers(text)
+    with pytest.raises(ValueError, match="9-7 must have the smaller number first"):
+        numbers("1,9-7")
+    with pytest.raises(ValueError, match="must be numbers of episodes"):
+        numbers("9" * 5000)

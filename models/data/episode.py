@@ -5,6 +5,7 @@ Made by the readers beside it and by `demos.sh`; used by training, export and re
 
 import itertools
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import simplejpeg
@@ -23,6 +24,7 @@ DEMONSTRATION_HZ = 30  # the cameras' rate (Video2Act, table 3), at which the Co
 SHORTEST_STEPS = 32
 """Chosen: half a chunk, about a second; what is shorter was broken off. (RDT-1B leaves out what is shorter than 128.)"""
 _LONGEST_TASK = 100  # letters; chosen: our longest has 23, and a file's name may have 255 bytes
+_JUDGED = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
 LARGEST_PICTURE_PX = 1 << 24
 """Chosen: eight times the pixels of 1920x1080; a JPEG of a few bytes may claim four billion, and decoding believes it."""
 _FASTEST_RAD = 0.5
@@ -64,6 +66,19 @@ def task_name(text: str, source: str) -> str:
     if text.isprintable() and 0 < len(text) <= _LONGEST_TASK and "/" not in text and not text.startswith("."):
         return text
     raise ModelError(f"{source}: its task {text[:40]!r} is not a name of 1 to {_LONGEST_TASK} letters; rename it")
+
+
+def judged(success: Any, source: str) -> bool | None:
+    """Whether a file says that its task was done: true or false, 1 or 0, or these as a text; None where it says nothing.
+
+    What is of several steps is not of the task. Raises ModelError for anything else: a failure must not pass for a success.
+    """
+    if success is None or np.size(success) != 1:
+        return None
+    word = str(np.ravel(success)[0]).lower()
+    if word not in _JUDGED:
+        raise ModelError(f"{source}: its success must be true or false, got {word!r:.40}; correct or delete it")
+    return _JUDGED[word]
 
 
 def is_jpeg(picture: bytes) -> bool:

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from models.config.policy import CAMERAS
 from models.data import foreign_files, hdf5_arrays, hdf5_conventions, hdf5_layouts, instructions, rates, stored_pictures
 from models.data.conventions import Conventions
-from models.data.episode import DEMONSTRATION_HZ, EXPERT, GRIPPERS, JOINTS, Episode, check, task_name
+from models.data.episode import DEMONSTRATION_HZ, EXPERT, GRIPPERS, JOINTS, Episode, check, judged, task_name
 from models.data.foreign_files import REMOVE
 from models.data.hdf5_layouts import Layout, layout_of
 from models.data.reading import AS_IT_COMES, NEXT, Reading
@@ -97,7 +97,7 @@ def about(path: Path, reading: Reading = AS_IT_COMES) -> About:
             _wordings(file, path, reading),
             rates.steps_at_ours(steps, conventions.hz),
             _text(file, "kind", EXPERT),
-            _success(file),
+            _success(file, path),
             conventions,
         )
 
@@ -167,7 +167,7 @@ def _episode(file: h5py.File, path: Path, reading: Reading) -> tuple[Episode, fl
         seed=int(cast(Any, file.attrs.get("seed", -1))),
         world=_text(file, "world", ""),
         kind=_text(file, "kind", EXPERT),
-        success=_success(file),
+        success=_success(file, path),
         ahead=stored_q[:0] if ahead is None else conventions.commanded(ahead),
     )
     return rates.at_ours(episode, conventions.hz), most
@@ -214,10 +214,9 @@ def _jpegs(rows: list[Any], conventions: Conventions) -> list[bytes]:
     return [stored_pictures.of_bytes(bytes(row), swapped) for row in rows]
 
 
-def _success(file: h5py.File) -> bool | None:
+def _success(file: h5py.File, path: Path) -> bool | None:
     """Whether the task was done; None where the file does not say it."""
-    value = cast(Any, file.attrs.get("success"))
-    return bool(value) if np.ndim(value) == 0 and isinstance(value, np.bool_ | np.integer) else None
+    return judged(file.attrs.get("success"), str(path))
 
 
 def _text(file: h5py.File, name: str, usual: str) -> str:

@@ -20,7 +20,7 @@ from models.config.policy import CAMERAS
 from models.data import foreign_files, lerobot_names, lerobot_places, parquet_rows, rates, stored_pictures, videos
 from models.data.conventions import ASSUMED, Conventions, Said, given
 from models.data.demonstration_files import INFO
-from models.data.episode import EXPERT, JOINTS, Episode, check, task_name
+from models.data.episode import EXPERT, JOINTS, Episode, check, judged, task_name
 from models.data.hdf5 import NAMES, About
 from models.data.lerobot_names import Named
 from models.data.reading import AS_IT_COMES, NEXT, Reading
@@ -72,13 +72,13 @@ class Dataset:
 
     def about(self, index: int) -> About:
         """What is known of an episode without its pictures. Raises ModelError for a task that is no name."""
-        row = self.rows[index]
-        task = task_name(str(row.get("task_name") or self.folder.name), f"{self.folder} episode {index}")
+        row, source = self.rows[index], f"{self.folder} episode {index}"
+        task = task_name(str(row.get("task_name") or self.folder.name), source)
         texts = tuple(row["tasks"]) if row.get("tasks") else self._task_texts(index, row)
         if self._reading.instruction and not any(text.strip() for text in texts):
             texts = (self._reading.instruction,)
         steps = rates.steps_at_ours(row["length"], self.conventions.hz)
-        return About(task, texts, steps, EXPERT, _success(row), self.conventions)
+        return About(task, texts, steps, EXPERT, judged(row.get("success"), source), self.conventions)
 
     def read(self, index: int) -> Episode:
         """Read and check an episode. Raises ModelError that names it and what makes it unfit."""
@@ -233,12 +233,14 @@ def _checked(row: dict[str, Any], folder: Path) -> dict[str, Any]:
             raise ModelError(f"{folder}: {name} of an episode must be 0 to {most}, got {value!r:.40}; convert it again")
     if not isinstance(row.get("episode_index", 0), int):
         raise ModelError(f"{folder}: episode_index of an episode must be a whole number; convert it again")
+    if not isinstance(row.get("seed", -1), int):
+        raise ModelError(
+            f"{folder}: seed of an episode must be a whole number, got {row['seed']!r:.40}; convert it again"
+        )
+    texts = row.get("tasks") or []
+    if not isinstance(texts, list) or not all(isinstance(text, str) for text in cast(list[Any], texts)):
+        raise ModelError(f"{folder}: tasks of an episode must be a list of texts, got {texts!r:.40}; convert it again")
     return row
-
-
-def _success(row: dict[str, Any]) -> bool | None:
-    """Whether the task was done; None where the row does not say it."""
-    return value if isinstance(value := row.get("success"), bool) else None
 
 
 def _joints(table: pa.Table, name: str) -> NDArray[np.float32] | None:

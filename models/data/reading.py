@@ -55,6 +55,8 @@ class Reading(Part):
                 raise ValueError(f"--data.cameras {pair}: must be THEIRS=OURS with one of {', '.join(CAMERAS)} as OURS")
         if len({pair.partition("=")[2] for pair in self.cameras}) != len(self.cameras):
             raise ValueError(f"--data.cameras {','.join(self.cameras)}: names a camera of ours twice; leave one out")
+        if len({pair.partition("=")[0] for pair in self.cameras}) != len(self.cameras):
+            raise ValueError(f"--data.cameras {','.join(self.cameras)}: gives one of their cameras to two of ours")
         return self
 
     def camera(self, ours: str) -> str | None:

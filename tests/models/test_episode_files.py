@@ -273,3 +273,11 @@ def test_a_policy_learns_from_no_failure(path: Path, tmp_path: Path) -> None:
         file.attrs["success"] = [0, 1]
         file.attrs["instructions"] = good.attrs["instructions"]
     assert hdf5.read(tmp_path / "odd.hdf5").success is None, "of another program"
+    for said, wanted in ((0.0, False), (1, True), ("False", False)):
+        with h5py.File(tmp_path / "odd.hdf5", "a") as file:
+            file.attrs["success"] = said
+        assert hdf5.read(tmp_path / "odd.hdf5").success is wanted
+    with h5py.File(tmp_path / "odd.hdf5", "a") as file:
+        file.attrs["success"] = "no"
+    with pytest.raises(ModelError, match="its success must be true or false, got 'no'"):
+        hdf5.read(tmp_path / "odd.hdf5")

@@ -300,6 +300,8 @@ def test_a_description_that_is_none_is_one_line(text: str, dataset: Path) -> Non
         ("tasks", "do it"),
         ("tasks", [3]),
         ("episode_index", "first"),
+        ("seed", "first"),
+        ("tasks", "pick it up"),
         ("data/file_index", 1 << 40),
         ("task_name", "../x"),
     ],

@@ -178,6 +178,7 @@ def test_our_own_files_say_everything(path: Path, tmp_path: Path) -> None:
     [
         ({"cameras": ("front",)}, "must be THEIRS=OURS with one of head, left_wrist, right_wrist"),
         ({"cameras": ("a=head", "b=head")}, "names a camera of ours twice"),
+        ({"cameras": ("a=head", "a=left_wrist")}, "gives one of their cameras to two of ours"),
         ({"sides": ("left", "left")}, "must be left,right or right,left"),
         ({"gripper_scale": (1, 1, 1)}, "must be 1, 2 or 4 numbers, got 3"),
     ],

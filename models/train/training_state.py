@@ -6,6 +6,7 @@ Called by models/train/loop.py.
 import json
 import shutil
 from pathlib import Path
+from pickle import UnpicklingError  # noqa: TID251  # its name alone: torch raises it where it refuses to unpickle
 
 from accelerate import Accelerator
 from safetensors import SafetensorError, safe_open
@@ -15,6 +16,8 @@ from models.errors import ModelError
 from models.train.prepared import Tensors
 
 _STATE, _STEP, _WEIGHTS = "state", "step.json", "model.safetensors"
+_DAMAGED = (OSError, RuntimeError, ValueError, LookupError, TypeError, EOFError, UnpicklingError, SafetensorError)
+"""What torch, accelerate and safetensors raise for files that are empty, cut off or of another kind."""
 _REASON_WORDS = 20  # of a library's error that are repeated; chosen: a line's worth
 
 
@@ -62,7 +65,7 @@ def resume(accelerator: Accelerator, folder: Path, network: nn.Module) -> int:
                 raise ValueError(f"{lost[0]} is missing")
             accelerator.load_state(str(kept), strict=False)
             return int(json.loads((kept / _STEP).read_text())["step"])
-        except (OSError, RuntimeError, ValueError, KeyError, SafetensorError) as error:
+        except _DAMAGED as error:
             raise _unfit(kept, error) from None
     return 0
 
@@ -96,8 +99,8 @@ def keep(accelerator: Accelerator, folder: Path, step: int) -> None:
         ) from None
     if not accelerator.is_main_process:
         return
-    shutil.rmtree(before, ignore_errors=True)
-    if state.exists():
+    if state.exists():  # else the one before is all there is, until this one has its name
+        shutil.rmtree(before, ignore_errors=True)
         state.rename(before)
     beside.rename(state)
     shutil.rmtree(before, ignore_errors=True)
@@ -113,4 +116,4 @@ def _unfit(kept: Path, error: Exception) -> ModelError:
 
 
 def _reason(error: Exception) -> str:
-    return " ".join(str(error).split()[:_REASON_WORDS])
+    return " ".join(str(error).split()[:_REASON_WORDS]) or "a file is empty"

@@ -5,6 +5,8 @@ OUT holds the run: `run.json` (every setting, the revision), `state/` to resume 
 came out of it, `checkpoint/`. The same command again resumes where it was stopped.
 """
 
+from contextlib import nullcontext
+from pathlib import Path
 from typing import Any
 
 from models.data.conventions import assumptions
@@ -18,7 +20,7 @@ from runtime.host.next_step import say_next
 from runtime.host.processors import usable_processors
 from runtime.host.terminal import counted, say
 from runtime.host.worker_pool import WorkerPool
-from runtime.training import flags, ranks
+from runtime.training import claim, flags, ranks
 from runtime.training.flags import TRAIN, TrainFlags
 from runtime.training.ranks import Ranks
 from runtime.training.run import Run, remember
@@ -55,26 +57,31 @@ def train(arguments: list[str]) -> Run:
     try:
         if not ranks.started():
             needs.check(run)
-            remember(run, demonstrations)
-        if run.ranks.several and not ranks.started():
-            ranks.start(run.ranks, "runtime.cli", ["train", *arguments])
-            return run
-        from runtime.training import (
-            stages,  # seconds: diffusers' and accelerate's training, which a launcher is not for
-        )
-
-        with WorkerPool("train", run.workers, run.ray) as pool:
-            stage = stages.video if run.stage == "video" else stages.action
-            trained = stage(run, pool, demonstrations)
+        with nullcontext() if ranks.started() or run.ranks.machines > 1 else claim.held(run.out):
+            trained = _trained(run, arguments, demonstrations)
     except ModelError as error:
         raise RuntimeFault(str(error)) from None
     except (RuntimeError, MemoryError) as error:
         if (said := needs.no_room(run, error)) is None:
             raise
         raise said from None
-    if ranks.chief():
+    if trained is not None and ranks.chief():
         say(f"{trained}: {run.stage} trained on {counted(len(demonstrations), 'demonstration')}")
     return run
+
+
+def _trained(run: Run, arguments: list[str], demonstrations: list[Demonstration]) -> Path | None:
+    """What came out; None: processes of their own have trained it. Raises ModelError, RuntimeFault."""
+    if not ranks.started():
+        remember(run, demonstrations)
+    if run.ranks.several and not ranks.started():
+        ranks.start(run.ranks, "runtime.cli", ["train", *arguments])
+        return None
+    from runtime.training import stages  # seconds: diffusers' and accelerate's training, which a launcher is not for
+
+    with WorkerPool("train", run.workers, run.ray) as pool:
+        stage = stages.video if run.stage == "video" else stages.action
+        return stage(run, pool, demonstrations)
 
 
 def _demonstrations(options: TrainFlags, reading: Reading) -> list[Demonstration]:

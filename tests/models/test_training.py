@@ -749,6 +749,18 @@ def test_a_state_of_another_network_is_refused(files: Path, config: PolicyConfig
         losses(cloning_loss(files, other), samples(files, other), tmp_path, 4)
 
 
+@pytest.mark.parametrize("name", ["optimizer.bin", "custom_checkpoint_1.pkl", "model.safetensors", "step.json"])
+@pytest.mark.parametrize("content", [b"", b"\x80\x05 nothing of the kind"])
+def test_a_damaged_state_is_one_line(
+    name: str, content: bytes, files: Path, config: PolicyConfig, tmp_path: Path
+) -> None:
+    """Files are empty after a power cut."""
+    losses(cloning_loss(files, config), samples(files, config), tmp_path, 2)
+    (tmp_path / "state" / name).write_bytes(content)
+    with pytest.raises(ModelError, match=r"cannot be resumed \(.+\); give another --out"):
+        losses(cloning_loss(files, config), samples(files, config), tmp_path, 4)
+
+
 def test_a_loss_that_explodes_is_told(files: Path, config: PolicyConfig, tmp_path: Path) -> None:
     network = cloning_loss(files, config)
     network.fast.head.output.bias.data.fill_(float("nan"))

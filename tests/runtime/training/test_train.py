@@ -7,6 +7,8 @@ import json
 import multiprocessing
 import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
@@ -367,6 +369,19 @@ def test_statistics_of_other_targets_are_not_gone_on_with(data: Path, action: Pa
 def test_another_runs_folder_is_refused(data: Path, video: Path) -> None:
     with pytest.raises(RuntimeFault, match=r"run.json: begun with .*, now .*; give another --out"):
         train.main(command("video", data, video.parent, "--steps", "2", "--autoencoder-steps", "3"))
+
+
+def test_two_trainings_in_one_folder_are_refused(data: Path, tmp_path: Path) -> None:
+    hold = "from runtime.training import claim\nfrom pathlib import Path\n"
+    hold += f"with claim.held(Path({str(tmp_path)!r})):\n print(flush=True); input()"
+    words = [sys.executable, "-c", hold]
+    with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout is not None
+        other.stdout.readline()
+        with pytest.raises(RuntimeFault, match=r"another training writes there; end it, or give another --out"):
+            train.main(command("video", data, tmp_path, "--steps", "2"))
+        other.communicate("\n")
+    assert not (tmp_path / "run.json").exists()
 
 
 def test_other_demonstrations_than_those_it_began_with_are_refused(data: Path, video: Path, tmp_path: Path) -> None:

@@ -3,9 +3,9 @@ Read by system_settings.py; runtime/policy/server_metadata.py fills in what the 
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from models.field import Says
 from runtime.config.bounds import Age, Patience, TargetDistance
@@ -29,6 +29,13 @@ class WireCameras(Section):
     """Key of the left wrist's camera, such as cam_left_wrist."""
     right_wrist: Key = ""
     """Key of the right wrist's camera, such as cam_right_wrist."""
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        keys = list(self.by_camera().values())
+        if len(set(keys)) != len(keys):
+            raise ValueError(f"--policy.wire.cameras: must differ, got {', '.join(keys)}")
+        return self
 
     def by_camera(self) -> dict[str, str]:
         """The key of each camera that is sent, in the order of the robot's cameras."""

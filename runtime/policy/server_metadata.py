@@ -99,6 +99,8 @@ def _cameras(value: Any) -> WireCameras | None:
         raise RuntimeFault(f"its cameras must be a list of names, got {value!r:.60}; fix the server")
     keys = {key: camera for camera, usual in ALOHA_CAMERAS.items() for key in (camera, usual)}
     wanted = cast(list[str], value)
+    if len({keys.get(key, key) for key in wanted}) != len(wanted):
+        raise RuntimeFault(f"its cameras must each be named once, got {value!r:.90}; fix the server")
     return WireCameras(**{keys[key]: key for key in wanted}) if wanted and set(wanted) <= set(keys) else None
 
 

@@ -215,9 +215,22 @@ def test_another_policy_at_the_same_address_moves_nothing() -> None:
             assert other.seen == []
 
 
+def test_a_server_that_says_less_than_before_is_another_one() -> None:
+    with ForeignServer(lambda _: standing(), SAID) as server, remote(server, "--policy.wire.reply_s", "1") as policy:
+        policy.predict_chunk(observed())
+        server.stop()
+        with ForeignServer(lambda _: standing(), {"dt_s": 0.04}, port=server.port) as other:
+            deadline_s = time.monotonic() + _REACHED_S
+            while "no longer says cameras, frame, grippers, pictures, prefix, targets" not in refused(policy):
+                assert time.monotonic() < deadline_s
+                time.sleep(0.05)
+            assert other.seen == []
+
+
 @pytest.mark.parametrize(
     ("metadata", "said"),
     [
+        ({"cameras": ["cam_high", "head"]}, "its cameras must each be named once"),
         ("hello", "its first message is no metadata but TEXT"),
         (b"\xc1", "metadata: not a packet of openpi's format"),
         (bytes(LARGEST_REPLY_BYTES + 1), "its first message is no metadata but ERROR"),

@@ -750,7 +750,7 @@ def test_a_state_of_another_network_is_refused(files: Path, config: PolicyConfig
 
 
 @pytest.mark.parametrize("name", ["optimizer.bin", "custom_checkpoint_1.pkl", "model.safetensors", "step.json"])
-@pytest.mark.parametrize("content", [b"", b"\x80\x05 nothing of the kind"])
+@pytest.mark.parametrize("content", [b"", b"\x80\x02 nothing of the kind"])
 def test_a_damaged_state_is_one_line(
     name: str, content: bytes, files: Path, config: PolicyConfig, tmp_path: Path
 ) -> None:

@@ -10,7 +10,7 @@ from models.config.policy import PolicyConfig
 from models.config.source import Source
 from models.data import foreign_files
 
-PartName = Literal["video", "transformer", "image", "text", "head"]
+PartName = Literal["video", "transformer", "image", "text", "head", "video_unet"]
 OF_TORCH = (".pt", ".pth", ".bin")
 """How the files end that torch.save writes, as trainers name them."""
 
@@ -25,6 +25,9 @@ FILES: dict[PartName, tuple[str, ...]] = {
     "image": ("config.json", "model.safetensors"),
     "text": ("config.json", "*.safetensors", "model.safetensors.index.json", "pytorch_model*.bin", *_TOKENIZER),
     "head": ("config.json", "model.safetensors", "pytorch_model.bin"),
+    "video_unet": tuple(  # of Video Policy; the repository also holds each file in half precision
+        f"{folder}/{file}" for folder in ("unet", "vae") for file in ("config.json", "diffusion_pytorch_model.safetensors")
+    ),
 }  # fmt: skip
 
 

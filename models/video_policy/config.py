@@ -1,0 +1,62 @@
+"""The choices that make a Video Policy; its sizes are in sizes.py, its parts in parts.py. Read by every file of this folder."""
+
+from typing import Self
+
+from pydantic import Field, model_validator
+
+from models.config.part import Part
+from models.config.source import Source
+from models.video_policy.parts import (
+    LEVELS,
+    ActionNet,
+    Adapter,
+    Autoencoder,
+    Clip,
+    Diffusion,
+    VideoUnet,
+    check_multiple,
+)
+
+_HALVINGS = LEVELS - 1  # of a latent's sides, in the U-Net and in the adapter
+
+
+class VideoPolicyConfig(Part):
+    """Everything that fixes the networks of a Video Policy."""
+
+    name: str = Field(pattern=r"^[\x20-\x7e]*$", max_length=64)
+    clip: Clip
+    autoencoder: Autoencoder
+    unet: VideoUnet
+    adapter: Adapter
+    action: ActionNet
+    diffusion: Diffusion
+    published: Source | None = None
+    """Stable Video Diffusion in diffusers' layout, its folders `unet` and `vae`."""
+
+    @property
+    def latent_shape(self) -> tuple[int, int, int]:
+        """c, h, w of one frame's latent."""
+        one = self.autoencoder.reduction
+        return self.autoencoder.latent_channels, self.clip.height_px // one, self.clip.width_px // one
+
+    @property
+    def feature_width(self) -> int:
+        """Numbers that the action network is given of one denoising step."""
+        _, height, width = self.latent_shape
+        return self.adapter.joined[-1] * (height >> _HALVINGS) * (width >> _HALVINGS)
+
+    @property
+    def feature_sets(self) -> int:
+        """Vectors of one denoising step: a second one, without pictures and text, where actions are guided."""
+        return 1 if self.diffusion.action_guidance == 1 else 2
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        multiple = self.autoencoder.reduction << _HALVINGS
+        for name in ("height_px", "width_px"):
+            check_multiple(f"clip.{name}", getattr(self.clip, name), multiple)
+        halvings = self.clip.frames.bit_length() - 1
+        if self.clip.frames != 2**halvings or halvings > len(self.adapter.joined):
+            most = 2 ** len(self.adapter.joined)
+            raise ValueError(f"clip.frames: must be a power of 2 up to {most}, got {self.clip.frames}")
+        return self

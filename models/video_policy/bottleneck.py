@@ -8,7 +8,9 @@ from torch import nn
 
 from models.video_policy.parts import EXPANSION
 
-_MOST_GROUPS = 32  # that GroupNorm makes, as in the video U-Net; fewer where they do not divide the channels
+_MOST_GROUPS = 32  # of GroupNorm, as in the video U-Net
+_LEAST_CHANNELS = 8
+"""Of a group; chosen. The last blocks' grid may be a single place, of which a group of one channel would leave nothing."""
 
 
 class Bottleneck(nn.Module):
@@ -20,8 +22,8 @@ class Bottleneck(nn.Module):
         inner = out // EXPANSION
         self.narrow = nn.Conv3d(channels, inner, 1)
         self.noise = nn.Linear(embedding, inner)
+        self.narrow_norm = _norm(inner)
         self.mix = nn.Sequential(
-            _norm(inner),
             nn.SiLU(),
             nn.Conv3d(inner, inner, 3, stride, 1),
             _norm(inner),
@@ -43,10 +45,12 @@ class Bottleneck(nn.Module):
         Returns:
             (B, out, n', h', w'), each a stride-th of what it was.
         """
-        inner = self.narrow(x) + self.noise(embedding)[..., None, None, None]
+        # behind the norm: one of few channels a group would take a constant out again
+        inner = self.narrow_norm(self.narrow(x)) + self.noise(embedding)[..., None, None, None]
         return self.activation(self.norm(self.mix(inner)) + self.shortcut(x))
 
 
 def _norm(channels: int) -> nn.GroupNorm:
-    groups = next(groups for groups in range(_MOST_GROUPS, 0, -1) if channels % groups == 0)
+    most = max(min(_MOST_GROUPS, channels // _LEAST_CHANNELS), 1)
+    groups = next(groups for groups in range(most, 0, -1) if channels % groups == 0)
     return nn.GroupNorm(groups, channels)

@@ -19,7 +19,7 @@ def small() -> VideoPolicyConfig:
         name="video-policy-small",
         clip=Clip(height_px=64, width_px=64),
         autoencoder=Autoencoder(widths=(32, 32, 32, 32), layers=1, latent_channels=8),
-        unet=VideoUnet(widths=(32, 64, 64, 64), layers=1, heads=(1, 2, 2, 2), text_width=64, added_width=32),
+        unet=VideoUnet(widths=(32, 32, 64, 64), layers=1, heads=(1, 1, 2, 2), text_width=64, added_width=32),
         adapter=Adapter(merged=(128, 64), narrowed=(64, 64), joined=(192, 192, 192, 256, 256)),
         action=ActionNet(widths=(64, 128, 256), time_width=64),
         diffusion=Diffusion(steps=8),

@@ -16,8 +16,8 @@ from models.video_policy.config import VideoPolicyConfig
 from models.video_policy.unet import level_channels
 
 _WAVES = 256  # numbers of a noise level before it is embedded; the action network's time has as many (public code)
-_HALVED = (1, 2, 2)  # stride over frames, rows, columns
-_PAIRED = (2, 1, 1)
+_HALVED = (1, 2, 2)  # stride over frames, rows, columns of blocks that halve the grid (public code)
+_PAIRED = (2, 1, 1)  # of those that halve the frames
 
 
 class _Tower(nn.Module):

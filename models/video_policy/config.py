@@ -8,6 +8,7 @@ from models.config.part import Part
 from models.config.source import Source
 from models.video_policy.parts import (
     LEVELS,
+    NORM_GROUPS,
     ActionNet,
     Adapter,
     Autoencoder,
@@ -18,6 +19,8 @@ from models.video_policy.parts import (
 )
 
 _HALVINGS = LEVELS - 1  # of a latent's sides, in the U-Net and in the adapter
+_LEAST_GROUP = 4
+"""Numbers of one frame in one norm group of the U-Net. Chosen: of one number a norm leaves nothing, of two only a sign."""
 
 
 class VideoPolicyConfig(Part):
@@ -55,8 +58,20 @@ class VideoPolicyConfig(Part):
         multiple = self.autoencoder.reduction << _HALVINGS
         for name in ("height_px", "width_px"):
             check_multiple(f"clip.{name}", getattr(self.clip, name), multiple)
+        self._check_groups()
         halvings = self.clip.frames.bit_length() - 1
         if self.clip.frames != 2**halvings or halvings > len(self.adapter.joined):
             most = 2 ** len(self.adapter.joined)
             raise ValueError(f"clip.frames: must be a power of 2 up to {most}, got {self.clip.frames}")
         return self
+
+    def _check_groups(self) -> None:
+        """Every level's norm groups must be large enough: small pictures leave the coarsest a single place."""
+        _, height, width = self.latent_shape
+        for level, channels in enumerate(self.unet.widths):
+            rows, columns = height >> level, width >> level
+            least = NORM_GROUPS * -(-_LEAST_GROUP // (rows * columns))
+            if channels < least:
+                raise ValueError(
+                    f"unet.widths: level {level + 1} of {rows} x {columns} needs {least} channels, got {channels}"
+                )

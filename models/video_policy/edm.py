@@ -72,7 +72,7 @@ def drawn_levels(config: Diffusion, normal: torch.Tensor) -> torch.Tensor:
     Returns:
         (B,) levels, above 0.
     """
-    return (config.log_mean + config.log_spread * normal).exp()
+    return (config.log_mean + config.log_deviation * normal).exp()
 
 
 def beginning(noise: torch.Tensor, level: float) -> torch.Tensor:

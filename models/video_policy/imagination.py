@@ -17,7 +17,7 @@ from models.video_policy.video_model import Given, VideoModel
 
 @dataclass(frozen=True)
 class Imagined:
-    """What one imagination gives."""
+    """A sampled clip, and what its denoising steps leave for the action network."""
 
     latents: torch.Tensor
     """(B, T, c, h, w) float32, scaled: the clip, to be decoded when a person wants to see it."""

@@ -11,7 +11,7 @@ from pydantic import Field, model_validator
 from models.config.part import LARGEST_WIDTH, Count, Depth, Part, Pixels, Width, check_divides, check_each
 from models.config.policy import CAMERAS
 
-_NORM_GROUPS = 32  # of channels: diffusers' blocks of Stable Video Diffusion normalise so many groups
+NORM_GROUPS = 32  # of channels, which diffusers' blocks of Stable Video Diffusion normalise
 EXPANSION = 4  # of the channels of the adapter's blocks, from the inner convolution to the output (He et al. 2016)
 LEVELS = 4
 """Resolutions of the video U-Net; the five places whose features are read (unet.py) need all of them."""
@@ -66,7 +66,7 @@ class Autoencoder(Part):
     @model_validator(mode="after")
     def _check(self) -> Self:
         for width in self.widths:
-            check_multiple("widths", width, _NORM_GROUPS)
+            check_multiple("widths", width, NORM_GROUPS)
         return self
 
     @property
@@ -90,7 +90,7 @@ class VideoUnet(Part):
     def _check(self) -> Self:
         check_each("heads", self.heads, 1, min(self.widths))
         for width, heads in zip(self.widths, self.heads, strict=True):
-            check_multiple("widths", width, _NORM_GROUPS)
+            check_multiple("widths", width, NORM_GROUPS)
             check_divides("heads", heads, "widths", width)
         return self
 
@@ -158,7 +158,7 @@ class Diffusion(Part):
     rho: float = Field(default=7.0, gt=0, le=100)
     log_mean: float = Field(default=1.0, ge=-100, le=100)
     """Mean of the logarithm of a noise level in training."""
-    log_spread: float = Field(default=1.6, gt=0, le=100)
+    log_deviation: float = Field(default=1.6, gt=0, le=100)
     guidance: float = Field(default=2.0, ge=0, le=1000)
     """Of the video; 1: none."""
     action_guidance: float = Field(default=2.0, ge=0, le=1000)

@@ -12,14 +12,15 @@ _SVD = Source(repo="stabilityai/stable-video-diffusion-img2vid-xt", revision="9e
 def small() -> VideoPolicyConfig:
     """A few million weights, for one core: as many frames as the paper's, each 64 x 64 px, 8 steps (models/README.md).
 
-    Widths are multiples of 32, which diffusers' blocks ask for. Latents have twice the channels of the published VAE's: on a
+    Widths are multiples of 32, which diffusers' blocks ask for; the coarsest level has one place, so its 32 norm groups need
+    channels enough. Latents have twice the channels of the published VAE's: on a
     grid of 8 x 8 they cost next to nothing.
     """
     return VideoPolicyConfig(
         name="video-policy-small",
         clip=Clip(height_px=64, width_px=64),
         autoencoder=Autoencoder(widths=(32, 32, 32, 32), layers=1, latent_channels=8),
-        unet=VideoUnet(widths=(32, 32, 64, 64), layers=1, heads=(1, 1, 2, 2), text_width=64, added_width=32),
+        unet=VideoUnet(widths=(32, 32, 64, 128), layers=1, heads=(1, 1, 2, 4), text_width=64, added_width=32),
         adapter=Adapter(merged=(128, 64), narrowed=(64, 64), joined=(192, 192, 192, 256, 256)),
         action=ActionNet(widths=(64, 128, 256), time_width=64),
         diffusion=Diffusion(steps=8),

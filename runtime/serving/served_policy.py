@@ -16,12 +16,12 @@ from runtime.errors import WireError
 from runtime.host.clock import seconds
 from runtime.messaging import messages
 from runtime.messaging.array_field import Array
+from runtime.messaging.openpi_observation import Seen
 from runtime.messaging.topics import topic_of
 from runtime.policy import units
 from runtime.policy.fit import KEPT_FRAMES
 from runtime.policy.opening import Policy
 from runtime.policy.protocols import Observation, Picture
-from runtime.serving.observation import Seen
 from runtime.systems import system2_step
 from runtime.systems.frame_sets import FrameSet, History, nearest_set
 from runtime.systems.system2_state import System2Config, System2State

@@ -16,8 +16,7 @@ from aiohttp import WSCloseCode, WSMsgType, web
 
 from runtime.errors import RuntimeFault
 from runtime.host.clock import robot_time_ns
-from runtime.messaging import openpi
-from runtime.serving import observation
+from runtime.messaging import openpi, openpi_observation
 from runtime.serving.served_policy import ServedPolicy
 
 log = logging.getLogger(__name__)
@@ -89,7 +88,7 @@ class PolicyServer:
     def _chunk(self, packet: bytes, began_ns: int) -> bytes:
         """The answer to an observation. Raises RuntimeFault with one line."""
         policy = self._policy
-        seen = observation.read(openpi.unpacked(packet), policy.cameras, policy.needs.targets)
+        seen = openpi_observation.read(openpi.unpacked(packet), policy.cameras, policy.needs.targets)
         actions = policy.chunk(seen, began_ns)
         timing = {"infer_ms": (robot_time_ns() - began_ns) / 1e6}
         return openpi.packed({"actions": actions, "server_timing": timing})

@@ -8,9 +8,9 @@ import pytest
 from drivers.cobot_magic import CAMERAS, ready_pose
 from runtime.config.loading import load_settings
 from runtime.errors import WireError
+from runtime.messaging.openpi_observation import Seen
 from runtime.policy.opening import Policy, open_policy
 from runtime.policy.protocols import Observation
-from runtime.serving.observation import Seen
 from runtime.serving.served_policy import ServedPolicy
 
 PERIOD_NS = 200_000_000

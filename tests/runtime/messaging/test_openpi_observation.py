@@ -7,7 +7,7 @@ import pytest
 
 from drivers.cobot_magic import CAMERAS
 from runtime.errors import WireError
-from runtime.serving.observation import read
+from runtime.messaging.openpi_observation import read
 
 PICTURE = np.random.default_rng(1).integers(0, 256, (48, 64, 3), dtype=np.uint8)
 IMAGES = {"cam_high": PICTURE, "cam_left_wrist": PICTURE, "cam_right_wrist": PICTURE}

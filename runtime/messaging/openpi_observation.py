@@ -1,7 +1,7 @@
 """What a client saw, read from its packet: pictures by camera, joints, instruction, and targets that are committed already.
 
-Used by served_policy.py. Keys are those of openpi's ALOHA clients: `images` with `cam_high`, `cam_left_wrist` and
-`cam_right_wrist`, `state`, `prompt`; the cameras' own names are taken too, and `prefix`, which is ours.
+Used by the rooms `serving` and `lerobot`. Keys are those of openpi's ALOHA clients: `images` with `cam_high`,
+`cam_left_wrist` and `cam_right_wrist`, `state`, `prompt`; the cameras' own names are taken too, and `prefix`, which is ours.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from runtime.errors import WireError
 from runtime.messaging.messages import JOINTS
 from runtime.messaging.openpi import ALOHA_CAMERAS
-from runtime.policy.protocols import Picture
 
+Picture = NDArray[np.uint8]  # (height, width, 3), RGB
 _SIDES_PX = (16, 4096)  # of a picture; chosen: what cameras and networks have
 _LARGEST = 10.0  # rad and m, of a joint; chosen: three times what any arm here can do
 _LONGEST_PROMPT = 1000  # characters, as an Instruction of the bus

@@ -22,6 +22,9 @@ from runtime.messaging import openpi, openpi_observation
 from runtime.messaging.openpi_observation import Seen
 
 log = logging.getLogger(__name__)
+_FAREWELL_S = (
+    1.0  # for the client before to be gone, which may be the same one; chosen: openpi's clients come back at once
+)
 LOOPBACK = "127.0.0.1"
 HEALTH = "/healthz"
 """Where openpi's servers say that they are there."""
@@ -45,7 +48,7 @@ class PolicyServer:
     def __init__(self, policy: Predicting, metadata: Mapping[str, Any], cameras: Sequence[str], task: str) -> None:
         """`cameras`: whose pictures are needed. `task`: the instruction whatever clients send; empty: theirs."""
         self._policy, self._metadata, self._cameras, self._task = policy, dict(metadata), cameras, task
-        self._busy, self._connection = threading.Lock(), None
+        self._busy = threading.Lock()
         self._server: Server | None = None
 
     def run(self, port: int, ready: Callable[[int], None]) -> None:
@@ -67,17 +70,16 @@ class PolicyServer:
 
     def stop(self, *_: object) -> None:
         """End; a client loses its connection. Also a handler of signals."""
-        if self._server is not None:
-            self._server.shutdown()
-        if (connection := self._connection) is not None:
-            threading.Thread(target=connection.close, daemon=True).start()  # which waits for the client's farewell
+        if self._server is not None:  # `shutdown` waits for the thread that serves, and a handler runs in that one
+            threading.Thread(target=self._server.shutdown, daemon=True).start()
 
     def _first(self, connection: ServerConnection, request: Request) -> Response | None:
         """The answer to what is no client's request, or to one too many; None: go on."""
         if request.path == HEALTH:
             return connection.respond(200, "OK\n")
-        if self._busy.locked():
+        if not self._busy.acquire(timeout=_FAREWELL_S):
             return connection.respond(503, "another client is connected; one at a time is served\n")
+        self._busy.release()
         return None
 
     def _client(self, connection: ServerConnection) -> None:
@@ -86,12 +88,10 @@ class PolicyServer:
             connection.close(1013, "another client is connected")
             return
         try:
-            self._connection = connection
             self._served(connection)
         except ConnectionClosed:
             log.info("client gone")
         finally:
-            self._connection = None
             self._busy.release()
 
     def _served(self, connection: ServerConnection) -> None:

@@ -1,4 +1,4 @@
-"""Names the operators of torchvision that its own Python refuses to be imported without. Called by command.py before lerobot is imported.
+"""Names operators of torchvision that its own Python needs when it is imported. Called by command.py before lerobot is.
 
 A torch for the CPU beside the usual torchvision, whose library wants CUDA's: that library cannot be loaded, and torchvision
 then describes two operators that do not exist. No policy computes them (they choose among boxes).

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from runtime.lerobot import torchvision_operators
+from runtime.lerobot import checkpoint, contract, torchvision_operators
 
 torchvision_operators.name_missing()
 import torch  # noqa: E402
@@ -21,6 +21,11 @@ from lerobot.policies.factory import (  # noqa: E402  # pyright: ignore[reportMi
     make_pre_post_processors,
 )
 from lerobot.policies.utils import prepare_observation_for_inference  # noqa: E402  # pyright: ignore[reportMissingImports]
+from safetensors.torch import save_file  # noqa: E402
+from tokenizers import Tokenizer  # noqa: E402
+from tokenizers.models import WordLevel  # noqa: E402
+from tokenizers.pre_tokenizers import Whitespace  # noqa: E402
+from transformers import AutoTokenizer, PreTrainedTokenizerFast  # noqa: E402
 
 JOINTS, HEIGHT, WIDTH = 14, 96, 128
 ALOHA = ("cam_high", "cam_left_wrist", "cam_right_wrist")
@@ -95,5 +100,47 @@ def compare(folder: Path, file: Path) -> None:
               f"to {np.abs(chunk - np.array(found)).max():.1e} rad")  # fmt: skip
 
 
+def mapping(folder: Path) -> None:
+    """smolvla and pi0 on their configurations: the mapping that is served, and their pre-processors on what it makes.
+
+    Their weights are published and not made here: no chunk is predicted, and a stand-in tokenizer takes the place of theirs.
+    """
+    AutoTokenizer.from_pretrained = lambda *_, **__: stand_in()  # pi0 names its tokenizer's repository in its code
+    for kind in ("smolvla", "pi0"):
+        config: Any = make_policy_config(kind, device="cpu", **features(("top", "cam_left_wrist", "cam_right_wrist")))
+        (folder / kind).mkdir(parents=True)
+        config._save_pretrained(folder / kind)
+        save_file({"none": torch.zeros(1)}, folder / kind / "model.safetensors")
+        before, after = make_pre_post_processors(config, dataset_stats=statistics(ALOHA))
+        before.save_pretrained(folder / kind)
+        after.save_pretrained(folder / kind)
+        found = checkpoint.read(folder / kind, "m")
+        keys = contract.cameras(found, {"top": "head"})
+        said = contract.metadata(found, keys, 1 / 30, "m")
+        assert said["pictures"] == "any" and said["action_horizon"] == 50, said
+        seen: dict[str, Any] = {key: np.full((HEIGHT, WIDTH, 3), 51, np.uint8) for key in keys.values()}
+        seen["observation.state"] = MIDDLE + 0.02
+        loaded, _ = make_pre_post_processors(config, pretrained_path=str(folder / kind))
+        batch = loaded(prepare_observation_for_inference(seen, torch.device("cpu"), "put the cup down"))
+        np.testing.assert_allclose(batch["observation.state"], np.ones((1, JOINTS)), atol=1e-4)
+        assert all(torch.allclose(batch[key], torch.tensor(0.2)) for key in keys.values())
+        words = int(batch["observation.language.attention_mask"].sum())
+        assert words >= 4, words
+        print(
+            f"{kind}: cameras {keys}, {words} tokens of the instruction, state and pictures normalised; not run: no weights"
+        )
+
+
+def stand_in() -> Any:
+    """A tokenizer that knows the words of one instruction."""
+    words = ["<pad>", "<unk>", "put", "the", "cup", "down"]
+    inner = Tokenizer(WordLevel({word: number for number, word in enumerate(words)}, unk_token="<unk>"))
+    inner.pre_tokenizer = Whitespace()
+    return PreTrainedTokenizerFast(tokenizer_object=inner, pad_token="<pad>", unk_token="<unk>")
+
+
 if __name__ == "__main__":
-    make(Path(sys.argv[2])) if sys.argv[1] == "make" else compare(Path(sys.argv[2]), Path(sys.argv[3]))
+    if sys.argv[1] == "compare":
+        compare(Path(sys.argv[2]), Path(sys.argv[3]))
+    else:
+        {"make": make, "mapping": mapping}[sys.argv[1]](Path(sys.argv[2]))

@@ -5,6 +5,7 @@
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,7 +42,8 @@ def main(address: str, file: Path) -> None:
     assert apart > 1e-4, "two observations give one chunk"
     print(f"chunks {chunks[0].shape}, of two observations {apart:.4f} rad apart")
     by_camera = {ALOHA_CAMERAS[camera]: pictures[:, place] for place, camera in enumerate(CAMERAS)}
-    np.savez(file, chunks=np.array(chunks), state=state, prompt=PROMPT, cameras=list(by_camera), **by_camera)
+    stored: dict[str, Any] = {"chunks": np.array(chunks), "state": state, "prompt": PROMPT, "cameras": list(by_camera)}
+    np.savez(file, **stored, **by_camera)  # pyright: ignore[reportArgumentType]  allow_pickle is none of the names
 
 
 if __name__ == "__main__":

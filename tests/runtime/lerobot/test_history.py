@@ -16,9 +16,8 @@ def test_a_slow_clients_newest_observation_stands_for_those_between() -> None:
 
 def test_a_quick_clients_observations_are_those_of_the_right_age() -> None:
     history: History[int] = History(2, 0.1)
-    for number in range(20):
-        found = history.add(0.02 * number, number)
-    assert found == [14, 19]
+    found = [history.add(0.02 * number, number) for number in range(20)]
+    assert found[-1] == [14, 19]
 
 
 def test_clearing_forgets_all() -> None:

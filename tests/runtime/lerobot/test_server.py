@@ -63,11 +63,11 @@ def serving(policy: Brightness, tmp_path: Path, task: str = "") -> Generator[str
     ports: list[int] = []
     ready = threading.Event()
 
-    def told(port: int) -> None:
+    def listening(port: int) -> None:
         ports.append(port)
         ready.set()
 
-    thread = threading.Thread(target=server.run, args=(0, told))
+    thread = threading.Thread(target=server.run, args=(0, listening))
     thread.start()
     try:
         assert ready.wait(_WAIT_S)

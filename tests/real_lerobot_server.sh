@@ -19,7 +19,7 @@ mkdir "$away/empty"
 refused "has no config.json" --lerobot "$away/empty"
 "$VIDEO2ACT_LEROBOT/bin/python" tests/real_lerobot_policies.py make "$away/policies"
 refused "give --cameras top=head|left_wrist|right_wrist,wrist_r=" --lerobot "$away/policies/other_cameras" --rate-hz 30
-refused "has no such camera" --lerobot "$away/policies/other_cameras" --rate-hz 30 --cameras nose=head
+refused "is no camera of the checkpoint" --lerobot "$away/policies/other_cameras" --rate-hz 30 --cameras nose=head
 refused "train it on joints in rad" --lerobot "$away/policies/degrees" --rate-hz 30
 refused "give --rate-hz R" --lerobot "$away/policies/act"
 for served in act diffusion; do

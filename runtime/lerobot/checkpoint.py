@@ -22,7 +22,7 @@ STATE, ACTION = "observation.state", "action"
 _IMAGES = ("observation.images.", "observation.")  # before a camera's name; the second of data sets with one `image`
 _EMPTY = "empty_camera_"  # pictures that a policy fills in itself
 _RESIZING = ("smolvla", "pi0")  # these bring pictures of any size to theirs within bars
-_GRIPPERS = (6, 13)
+_GRIPPERS = (6, 13)  # places of the joint vector: runtime/messaging/messages.py, JOINTS
 _LARGEST_RAD = (
     4.0  # of a joint's statistics; chosen: beyond every joint of the arms (3.14), far below a range in degrees
 )

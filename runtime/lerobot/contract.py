@@ -29,7 +29,7 @@ def cameras(checkpoint: Checkpoint, given: Mapping[str, str]) -> dict[str, str]:
     """
     names = checkpoint.names()
     if unknown := [name for name in given if name not in names]:
-        raise SettingsError(f"--cameras {unknown[0]}: the checkpoint has no such camera; expected {', '.join(names)}")
+        raise SettingsError(f"--cameras {unknown[0]}: is no camera of the checkpoint; expected {', '.join(names)}")
     known = {name: camera for camera, usual in ALOHA_CAMERAS.items() for name in (camera, usual)} | dict(given)
     if missing := [name for name in names if name not in known]:
         flag = ",".join(f"{name}={'|'.join(CAMERAS)}" for name in missing)

@@ -49,7 +49,7 @@ class LerobotPolicy:
         """
         self._checkpoint, self._keys, self._device, self._seed = checkpoint, keys, torch.device(device), seed
         if device == "cuda" and not torch.cuda.is_available():
-            raise RuntimeFault("--device cuda: torch finds no such device; give --device cpu")
+            raise RuntimeFault("--device cuda: torch finds none; give --device cpu")
         try:
             self._policy, self._before, self._after = _loaded(checkpoint, device)
         except (OSError, RuntimeError, ValueError, KeyError, TypeError, ImportError, AttributeError) as error:

@@ -39,7 +39,7 @@ def test_others_are_given_and_come_to_their_place(tmp_path: Path) -> None:
     [
         ({}, "cameras top, wrist_r are unknown; give --cameras top=head|left_wrist|right_wrist,wrist_r="),
         ({"top": "head"}, "cameras wrist_r are unknown; give --cameras wrist_r="),
-        ({"nose": "head"}, "--cameras nose: the checkpoint has no such camera; expected top, cam_left_wrist, wrist_r"),
+        ({"nose": "head"}, "--cameras nose: is no camera of the checkpoint; expected top, cam_left_wrist, wrist_r"),
         ({"top": "head", "wrist_r": "left_wrist"}, "left_wrist is another camera of the checkpoint already"),
     ],
 )

@@ -147,16 +147,18 @@ def _chunk_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, 
     if fresh.observation_ns is None or fresh.conditions_ns is None:
         return ("no chunk yet",)
     reasons: list[str] = []
-    limit_ns = min(fresh.conditions_limit_ns, seconds(safety.max_condition_age_s))
-    if now_ns - fresh.conditions_ns > limit_ns:
-        age, limit = _ms(now_ns - fresh.conditions_ns), _ms(limit_ns)
-        reasons.append(f"conditions are {age} old (limit {limit}): System 2 is late or has ended")
     if fresh.runs_out or now_ns - fresh.observation_ns > seconds(safety.max_chunk_age_s):
         age, limit = _ms(now_ns - fresh.observation_ns), _ms(seconds(safety.max_chunk_age_s))
         found = (
             f"chunk has run out ({age} old, limit {limit})" if fresh.runs_out else f"chunk is {age} old (limit {limit})"
         )
         reasons.append(f"{found}: System 1 is late or has ended")
+        if fresh.conditions_ns == fresh.observation_ns:  # of a policy without System 2; one reason is enough
+            return tuple(reasons)
+    limit_ns = min(fresh.conditions_limit_ns, seconds(safety.max_condition_age_s))
+    if now_ns - fresh.conditions_ns > limit_ns:
+        age, limit = _ms(now_ns - fresh.conditions_ns), _ms(limit_ns)
+        reasons.insert(0, f"conditions are {age} old (limit {limit}): System 2 is late or has ended")
     return tuple(reasons)
 
 

@@ -7,19 +7,7 @@ lerobot=0.4.4   # the newest for Python 3.11
 environment=${VIDEO2ACT_LEROBOT:-$repository/.venv-lerobot}   # another place: a larger disk, a test
 export PYTHONPATH=$repository PYTHONSAFEPATH=1
 
-find_python() {
-    local candidate
-    for candidate in "${VIDEO2ACT_PYTHON:-}" python3.11 python3.12 python3 python3.13; do
-        [ -n "$candidate" ] || continue
-        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-            echo "$candidate"
-            return
-        fi
-    done
-    echo "video2act: Python 3.11 or newer with venv is missing; install one (Debian: apt-get install python3 python3-venv)" \
-        "or name it in VIDEO2ACT_PYTHON" >&2
-    exit 2
-}
+. "$repository/launch/find_python.sh"
 
 tell_size() {  # FOLDER: a line every ten seconds, where there is no terminal for pip's own bars
     local nap

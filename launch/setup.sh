@@ -34,19 +34,7 @@ install_system_packages() {
     apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $packages
 } >&2
 
-find_python() {
-    local candidate
-    for candidate in "${VIDEO2ACT_PYTHON:-}" python3.11 python3 python3.12 python3.13 python3.14; do
-        [ -n "$candidate" ] || continue
-        if "$candidate" -c 'import sys, venv, ensurepip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then
-            echo "$candidate"
-            return
-        fi
-    done
-    echo "video2act: Python 3.11 or newer with venv is missing; install one (Debian: apt-get install python3 python3-venv)" \
-        "or name it in VIDEO2ACT_PYTHON" >&2
-    exit 2
-}
+. "$(dirname "${BASH_SOURCE[0]}")/find_python.sh"
 
 installed_with() {  # STAMP EXTRA...: whether an installation of that lock had at least these extras
     local stamp=$1 file extra

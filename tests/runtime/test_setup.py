@@ -38,7 +38,8 @@ class Checkout:
     def __init__(self, folder: Path) -> None:
         self.folder, self.log = folder / "checkout", folder / "log"
         (self.folder / "launch").mkdir(parents=True)
-        shutil.copy(ROOT / "launch" / "setup.sh", self.folder / "launch")
+        for name in ("setup.sh", "find_python.sh"):
+            shutil.copy(ROOT / "launch" / name, self.folder / "launch")
         for name in ("pyproject.toml", "requirements.lock"):
             shutil.copy(ROOT / name, self.folder)
         shutil.copytree(ROOT / "launch" / "locked", self.folder / "launch" / "locked")

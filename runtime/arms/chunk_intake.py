@@ -8,7 +8,7 @@ import numpy as np
 
 from drivers.cobot_magic import WITHOUT_GRIPPERS
 from runtime.arms import parking, safety
-from runtime.arms.state import ArmsConfig, ArmsState, Executing
+from runtime.arms.state import NONE, ArmsConfig, ArmsState, Executing
 from runtime.arms.trajectory import Piece, Style, Trajectory, evaluate, join, lay
 from runtime.messaging import messages
 
@@ -63,8 +63,9 @@ def _splice(config: ArmsConfig, state: ArmsState, chunk: messages.ActionChunk, p
     before = evaluate(state.trajectory, due_ns) if state.machine.mode == "RUNNING" else None
     state.trajectory = join(state.trajectory, piece, state.commanded_ns, state.commanded, _style(config, state))
     state.executing = Executing(
-        chunk.epoch, chunk.seq, chunk.observation_ns, chunk.conditions_capture_ns, chunk.conditions_limit_ns
-    )
+        chunk.epoch, chunk.seq, chunk.observation_ns, chunk.conditions_capture_ns, chunk.conditions_limit_ns,
+        guided=chunk.conditions_seq != NONE,
+    )  # fmt: skip
     after = evaluate(state.trajectory, due_ns)
     if before is None or after is None:
         return -1.0

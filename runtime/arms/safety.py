@@ -41,6 +41,7 @@ class Freshness:
     refusal: str = ""  # why the newest chunk was not taken
     supervised_ns: int | None = None  # when the supervisor spoke last; None where there is none
     lost_processes: tuple[str, ...] = ()  # of those that make chunks, as the supervisor sees them
+    guided: bool = True  # the chunk was made with System 2's conditions
 
 
 def stale(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, ...]:
@@ -147,18 +148,19 @@ def _chunk_reasons(safety: Safety, fresh: Freshness, now_ns: int) -> tuple[str, 
     if fresh.observation_ns is None or fresh.conditions_ns is None:
         return ("no chunk yet",)
     reasons: list[str] = []
-    if fresh.runs_out or now_ns - fresh.observation_ns > seconds(safety.max_chunk_age_s):
-        age, limit = _ms(now_ns - fresh.observation_ns), _ms(seconds(safety.max_chunk_age_s))
+    chunk_limit_ns = seconds(safety.max_chunk_age_s)
+    conditions_limit_ns = min(fresh.conditions_limit_ns, seconds(safety.max_condition_age_s))
+    if not fresh.guided:  # a chunk without System 2 stands for its conditions
+        chunk_limit_ns = min(chunk_limit_ns, conditions_limit_ns)
+    elif now_ns - fresh.conditions_ns > conditions_limit_ns:
+        age, limit = _ms(now_ns - fresh.conditions_ns), _ms(conditions_limit_ns)
+        reasons.append(f"conditions are {age} old (limit {limit}): System 2 is late or has ended")
+    if fresh.runs_out or now_ns - fresh.observation_ns > chunk_limit_ns:
+        age, limit = _ms(now_ns - fresh.observation_ns), _ms(chunk_limit_ns)
         found = (
             f"chunk has run out ({age} old, limit {limit})" if fresh.runs_out else f"chunk is {age} old (limit {limit})"
         )
         reasons.append(f"{found}: System 1 is late or has ended")
-        if fresh.conditions_ns == fresh.observation_ns:  # of a policy without System 2; one reason is enough
-            return tuple(reasons)
-    limit_ns = min(fresh.conditions_limit_ns, seconds(safety.max_condition_age_s))
-    if now_ns - fresh.conditions_ns > limit_ns:
-        age, limit = _ms(now_ns - fresh.conditions_ns), _ms(limit_ns)
-        reasons.insert(0, f"conditions are {age} old (limit {limit}): System 2 is late or has ended")
     return tuple(reasons)
 
 

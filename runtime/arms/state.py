@@ -31,6 +31,7 @@ class Executing:
     observation_ns: int = NONE
     conditions_ns: int = NONE
     conditions_limit_ns: int = NONE
+    guided: bool = True  # by System 2's conditions; a session of before does not say it
 
 
 @dataclass

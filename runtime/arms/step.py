@@ -229,6 +229,7 @@ def _freshness(state: ArmsState, feedback: messages.JointState, due_ns: int) -> 
         observation_ns=executing.observation_ns if some else None,
         conditions_ns=executing.conditions_ns if some else None,
         conditions_limit_ns=executing.conditions_limit_ns,
+        guided=executing.guided,
         runs_out=some and due_ns > state.trajectory.end_ns,
         refusal=state.refusal,
         supervised_ns=state.supervised_ns,

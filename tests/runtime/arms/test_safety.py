@@ -130,17 +130,24 @@ def test_a_chunk_that_has_run_out_is_named(fresh: Freshness) -> None:
 
 
 def test_without_system2_an_old_chunk_is_the_only_reason(fresh: Freshness) -> None:
-    """Its chunks stand for their own conditions; while a chunk is fresh, these hold the arms by their own limit."""
-    old_ns = NOW_NS - seconds(1.3)
-    (reason,) = stale(replace(fresh, observation_ns=old_ns, conditions_ns=old_ns))
-    assert reason == "chunk is 1300 ms old (limit 600 ms): System 1 is late or has ended"
-    first, second = stale(replace(fresh, observation_ns=old_ns + 1, conditions_ns=old_ns))
-    assert first.startswith("conditions are") and second.startswith("chunk is")
-    recent_ns = NOW_NS - seconds(0.5)
-    (alone,) = stale(
-        replace(fresh, observation_ns=recent_ns, conditions_ns=recent_ns, conditions_limit_ns=seconds(0.4))
+    """Its chunks stand for their own conditions, and hold the arms by whichever limit is shorter."""
+
+    def unguided(age_s: float, **changes: Any) -> tuple[str, ...]:
+        ns = NOW_NS - seconds(age_s)
+        return stale(replace(fresh, guided=False, observation_ns=ns, conditions_ns=ns, **changes))
+
+    assert unguided(1.3) == ("chunk is 1300 ms old (limit 600 ms): System 1 is late or has ended",)
+    assert unguided(0.6) == ()
+    assert unguided(0.5, conditions_limit_ns=seconds(0.4)) == (
+        "chunk is 500 ms old (limit 400 ms): System 1 is late or has ended",
     )
-    assert alone.startswith("conditions are 500 ms old")
+    assert unguided(0.4, conditions_limit_ns=seconds(0.4)) == ()
+
+
+def test_conditions_of_the_very_frame_are_still_conditions(fresh: Freshness) -> None:
+    old_ns = NOW_NS - seconds(1.3)
+    first, second = stale(replace(fresh, observation_ns=old_ns, conditions_ns=old_ns))
+    assert first.startswith("conditions are 1300 ms old") and second.startswith("chunk is 1300 ms old")
 
 
 def test_an_old_condition_is_named_by_its_own_limit(fresh: Freshness) -> None:
@@ -159,7 +166,7 @@ def test_a_condition_may_never_be_older_than_the_settings_say(fresh: Freshness) 
 
 
 def test_an_old_chunk_and_an_old_condition_are_both_named(fresh: Freshness) -> None:
-    reasons = stale(replace(fresh, observation_ns=1, conditions_ns=0))
+    reasons = stale(replace(fresh, observation_ns=0, conditions_ns=0))
     assert sorted(reason.split()[0] for reason in reasons) == ["chunk", "conditions"]
 
 

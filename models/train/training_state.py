@@ -4,6 +4,7 @@ Called by models/train/loop.py.
 """
 
 import json
+import os
 import shutil
 from pathlib import Path
 from pickle import UnpicklingError  # noqa: TID251  # its name alone: torch raises it where it refuses to unpickle
@@ -54,20 +55,25 @@ def resume(accelerator: Accelerator, folder: Path, network: nn.Module) -> int:
     Raises:
         ModelError: The state is of another network, or damaged.
     """
-    for kept in _kept(folder):
-        if not (kept / _STEP).is_file():
-            continue
+    there = [kept for kept in _kept(folder) if (kept / _STEP).is_file()]
+    for kept in there:
         try:
-            with safe_open(kept / _WEIGHTS, "pt") as file:
-                there = set(file.keys())
-            lost = [name for name, weight in network.named_parameters() if weight.requires_grad and name not in there]
-            if lost:
-                raise ValueError(f"{lost[0]} is missing")
-            accelerator.load_state(str(kept), strict=False)
-            return int(json.loads((kept / _STEP).read_text())["step"])
+            return _loaded(accelerator, kept, network)
         except _DAMAGED as error:
-            raise _unfit(kept, error) from None
+            if kept is there[-1]:
+                raise _unfit(kept, error) from None
     return 0
+
+
+def _loaded(accelerator: Accelerator, kept: Path, network: nn.Module) -> int:
+    """Load one state. Returns the number of its next step; raises one of _DAMAGED."""
+    with safe_open(kept / _WEIGHTS, "pt") as file:
+        there = set(file.keys())
+    lost = [name for name, weight in network.named_parameters() if weight.requires_grad and name not in there]
+    if lost:
+        raise ValueError(f"{lost[0]} is missing")
+    accelerator.load_state(str(kept), strict=False)
+    return int(json.loads((kept / _STEP).read_text())["step"])
 
 
 def keep(accelerator: Accelerator, folder: Path, step: int) -> None:
@@ -81,8 +87,8 @@ def keep(accelerator: Accelerator, folder: Path, step: int) -> None:
     Raises:
         ModelError: It cannot be written, as on a full disk. The state before it stays.
     """
-    state = folder / _STATE
-    beside, before = state.with_name(_STATE + ".part"), state.with_name(_STATE + ".before")
+    state, before = _kept(folder)
+    beside = folder / f"{_STATE}.part"
     if accelerator.is_main_process:
         shutil.rmtree(beside, ignore_errors=True)
     accelerator.wait_for_everyone()
@@ -99,11 +105,23 @@ def keep(accelerator: Accelerator, folder: Path, step: int) -> None:
         ) from None
     if not accelerator.is_main_process:
         return
+    _flush(beside)
     if state.exists():  # else the one before is all there is, until this one has its name
         shutil.rmtree(before, ignore_errors=True)
         state.rename(before)
     beside.rename(state)
+    _flush(folder)
     shutil.rmtree(before, ignore_errors=True)
+
+
+def _flush(folder: Path) -> None:
+    """Wait until a folder and its files are on the disk: one that is renamed before that may be empty after a power cut."""
+    for path in (*(path for path in folder.iterdir() if path.is_file()), folder):
+        number = os.open(path, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
 
 
 def _kept(folder: Path) -> tuple[Path, Path]:

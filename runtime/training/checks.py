@@ -7,6 +7,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -16,6 +17,7 @@ from drivers.task_names import TASK_NAMES
 from models.data.demonstrations import Demonstration
 from models.train.action import CloningLoss
 from models.train.prepared import Tensors
+from runtime.host.child_process import die_with_parent
 from runtime.host.terminal import say
 from runtime.training.run import Run
 
@@ -73,7 +75,8 @@ class Checks:
         line = ["evaluate", "--policy.checkpoint", checkpoint, "--task", ",".join(self._tasks), "--json", file]
         line += ["--rollouts", self._run.success_scenes, "--repeats", 1, "--workers", self._run.workers]
         words = [sys.executable, "-m", "runtime.cli", *map(str, line)]
-        done = subprocess.run(words, capture_output=True, text=True, check=False)
+        ends_with_us = partial(die_with_parent, "evaluate")
+        done = subprocess.run(words, capture_output=True, text=True, check=False, preexec_fn=ends_with_us)
         if done.returncode:
             said = (done.stderr.strip().splitlines() or ["no reason"])[-1][:_HEARD_LETTERS]
             say(f"video2act: the scenes were not played ({said}); the training goes on")

@@ -53,10 +53,15 @@ def train(arguments: list[str]) -> Run:
     from runtime.training import needs
 
     run = _understood(options, given)
+    if run.success_every and run.ranks.several:  # the others would wait for the scenes, and give up
+        raise SettingsError(
+            f"--success-every {run.success_every}: needs one process; give --processes 1, or leave it out"
+        )
     torch.set_num_threads(max(1, run.workers // run.ranks.processes))
     try:
         if not ranks.started():
             needs.check(run)
+        # Machines that share --out meet through the launcher; a lock of the first one would refuse the others.
         with nullcontext() if ranks.started() or run.ranks.machines > 1 else claim.held(run.out):
             trained = _trained(run, arguments, demonstrations)
     except ModelError as error:

@@ -32,6 +32,13 @@ def curves(out: Path) -> dict[str, dict[int, float]]:
     return {name: {event.step: event.value for event in read.Scalars(name)} for name in names}
 
 
+@pytest.fixture
+def prepared(video: Path, action: Path, tmp_path: Path) -> list[str]:
+    """Flags of a training whose demonstrations are prepared already."""
+    cache = shutil.copytree(action / "cache", tmp_path / "cache")
+    return ["--video", str(video), "--cache", str(cache)]
+
+
 @pytest.mark.parametrize(
     ("counts", "share", "apart"),
     [((10, 30), 0.1, (1, 3)), ((10, 3), 0.05, (1, 1)), ((1, 2), 0.5, (0, 1)), ((4, 2), 0.9, (3, 1)), ((5, 5), 0.0, (0, 0))],
@@ -57,11 +64,10 @@ def test_more_demonstrations_change_little() -> None:
 
 @usual
 def test_the_loss_on_what_is_kept_apart_is_among_the_curves(
-    data: Path, video: Path, action: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, prepared: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """A rate of nothing leaves the policy as it is, and the loss; and of two demonstrations one is learnt from."""
-    cache = shutil.copytree(action / "cache", tmp_path / "cache")
-    line = ["--video", str(video), "--cache", str(cache), "--steps", "4", "--cloning.held_out_share", "0.5"]
+    line = [*prepared, "--steps", "4", "--cloning.held_out_share", "0.5"]
     line += ["--schedule.save_every", "2", "--schedule.learning_rate", "1e-12", "--schedule.weight_decay", "0"]
     assert train.main(command("action", data, tmp_path / "out", *line)) == 0
     found = curves(tmp_path / "out")
@@ -73,10 +79,9 @@ def test_the_loss_on_what_is_kept_apart_is_among_the_curves(
 
 @usual
 def test_scenes_are_played_while_it_is_trained(
-    data: Path, video: Path, action: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    data: Path, prepared: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    cache = shutil.copytree(action / "cache", tmp_path / "cache")
-    line = ["--video", str(video), "--cache", str(cache), "--steps", "2", "--schedule.save_every", "1"]
+    line = [*prepared, "--steps", "2", "--schedule.save_every", "1"]
     line += ["--success-every", "2", "--success-scenes", "1"]
     assert train.main(command("action", data, tmp_path / "out", *line)) == 0
     assert curves(tmp_path / "out")["success pick_apple_messy"] == {1: 0.0}
@@ -85,18 +90,23 @@ def test_scenes_are_played_while_it_is_trained(
 
 @usual
 def test_scenes_that_cannot_be_played_end_no_training(
-    data: Path, video: Path, action: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str],
+    data: Path, prepared: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:  # fmt: skip
     broken = tmp_path / "python"
     broken.write_text("#!/bin/sh\necho 'no simulator here' >&2\nexit 3\n")
     broken.chmod(0o755)
-    cache = shutil.copytree(action / "cache", tmp_path / "cache")
-    line = ["--video", str(video), "--cache", str(cache), "--steps", "1", "--schedule.save_every", "1"]
+    line = [*prepared, "--steps", "1", "--schedule.save_every", "1"]
     monkeypatch.setattr(sys, "executable", str(broken))
     assert train.main(command("action", data, tmp_path / "out", *line, "--success-every", "1")) == 0
     assert "the scenes were not played (no simulator here); the training goes on" in capsys.readouterr().out
     assert (tmp_path / "out" / "checkpoint" / "config.json").is_file()
+
+
+def test_scenes_are_not_played_by_one_of_several_processes(data: Path, video: Path, tmp_path: Path) -> None:
+    line = ["--video", str(video), "--success-every", "2000", "--processes", "2"]
+    with pytest.raises(SettingsError, match="--success-every 2000: needs one process; give --processes 1"):
+        train.main(command("action", data, tmp_path / "out", *line))
 
 
 @pytest.mark.parametrize(

@@ -26,8 +26,8 @@ from models.tensors import StoredTensors
 from models.train.training_state import steps_done
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.processors import usable_processors
+from runtime.training import claim, needs, preparation, stages
 from runtime.training import command as train
-from runtime.training import needs, preparation, stages
 from runtime.training.flags import TRAIN
 
 pytestmark = pytest.mark.usefixtures("fresh_accelerator", "here")
@@ -369,6 +369,13 @@ def test_statistics_of_other_targets_are_not_gone_on_with(data: Path, action: Pa
 def test_another_runs_folder_is_refused(data: Path, video: Path) -> None:
     with pytest.raises(RuntimeFault, match=r"run.json: begun with .*, now .*; give another --out"):
         train.main(command("video", data, video.parent, "--steps", "2", "--autoencoder-steps", "3"))
+
+
+def test_an_error_of_the_training_itself_is_not_blamed_on_another(tmp_path: Path) -> None:
+    with pytest.raises(BlockingIOError, match="of its own"), claim.held(tmp_path):
+        raise BlockingIOError("of its own")
+    with claim.held(tmp_path):
+        pass
 
 
 def test_two_trainings_in_one_folder_are_refused(data: Path, tmp_path: Path) -> None:

@@ -12,6 +12,7 @@ FILES = (
     "stats.json",
     "checkpoint.json",
     "checksums.json",
+    "data.json",
     "*.safetensors",
     "model.safetensors.index.json",
 )

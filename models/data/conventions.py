@@ -32,7 +32,10 @@ class Said:
 
 @dataclass(frozen=True)
 class Conventions:
-    """Of one demonstration. `gripper_scale`: m a unit, of measured and of commanded grippers; four: of left and right each."""
+    """Of one demonstration.
+
+    `gripper_scale`: metres per unit. Two numbers: measured, commanded. Four: measured left, right, then commanded left, right.
+    """
 
     rate_hz: Said
     unit: Said

@@ -4,6 +4,8 @@ Called by runtime/training, and by runtime/replay/on_robot.py for a demonstratio
 """
 
 from collections import Counter
+from collections.abc import Generator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -61,22 +63,29 @@ def find(folder: Path, reading: Reading = AS_IT_COMES, bad: list[str] | None = N
         ModelError: There is none, or one that cannot be read.
     """
     found: list[Demonstration] = []
-    places: list[tuple[Path, bool]] = [(path, False) for path in demonstration_files.hdf5_files(folder)]
-    for path, several in places + [(path, True) for path in demonstration_files.datasets(folder)]:
-        try:
-            found += _of_dataset(path, reading) if several else [_made(path, None, hdf5.about(path, reading), reading)]
-        except ModelError as error:
-            if bad is None:
-                raise
-            bad.append(str(error))
+    for path in demonstration_files.hdf5_files(folder):
+        with _named(bad):
+            found.append(_made(path, None, hdf5.about(path, reading), reading))
+    for path in demonstration_files.datasets(folder):
+        with _named(bad):
+            dataset = _dataset(path, reading)
+            for index in dataset.rows:
+                with _named(bad):
+                    found.append(_made(path, index, dataset.about(index), reading))
     if not found and not bad:
         raise ModelError(f"{folder}: {demonstration_files.NONE}")
     return found
 
 
-def _of_dataset(path: Path, reading: Reading) -> list[Demonstration]:
-    dataset = _dataset(path, reading)
-    return [_made(path, index, dataset.about(index), reading) for index in dataset.rows]
+@contextmanager
+def _named(bad: list[str] | None) -> Generator[None]:
+    """Within, what is wrong becomes a line of `bad`; without a list it is raised."""
+    try:
+        yield
+    except ModelError as error:
+        if bad is None:
+            raise
+        bad.append(str(error))
 
 
 def _made(path: Path, index: int | None, about: About, reading: Reading) -> Demonstration:

@@ -25,6 +25,8 @@ SHORTEST_STEPS = 32
 """Chosen: half a chunk, about a second; what is shorter was broken off. (RDT-1B leaves out what is shorter than 128.)"""
 _LONGEST_TASK = 100  # letters; chosen: our longest has 23, and a file's name may have 255 bytes
 _JUDGED = {"true": True, "1": True, "1.0": True, "false": False, "0": False, "0.0": False}
+_JPEG_END = b"\xff\xd9"  # marker EOI of ISO/IEC 10918-1; never within compressed data, where 0 follows each 255
+_TRAILER_BYTES = 64  # in which it is looked for; chosen: some cameras write a little after it
 LARGEST_PICTURE_PX = 1 << 24
 """Chosen: eight times the pixels of 1920x1080; a JPEG of a few bytes may claim four billion, and decoding believes it."""
 _FASTEST_RAD = 0.5
@@ -82,12 +84,12 @@ def judged(success: Any, source: str) -> bool | None:
 
 
 def is_jpeg(picture: bytes) -> bool:
-    """Whether bytes begin as a JPEG of a possible size; one that is cut off later is found when it is decoded."""
+    """Whether bytes begin as a JPEG of a possible size and end as one; HDF5 fills them up with zeros."""
     try:
         height_px, width_px, *_ = simplejpeg.decode_jpeg_header(picture)
     except ValueError:
         return False
-    return int(height_px) * int(width_px) <= LARGEST_PICTURE_PX
+    return int(height_px) * int(width_px) <= LARGEST_PICTURE_PX and _JPEG_END in picture.rstrip(b"\0")[-_TRAILER_BYTES:]
 
 
 def check(episode: Episode, source: str, gripper_remedy: str = "give --data.gripper_scale METRES_PER_UNIT") -> Episode:

@@ -72,24 +72,25 @@ def _plain(folder: Path, number: int, episode: Episode) -> None:
     """`/action`, `/observations/{qpos,qvel,effort}`, pictures (T, H, W, 3) uint8 in `/observations/images`, attribute `sim`."""
     with h5py.File(folder / f"episode_{number}.hdf5", "w") as file:
         _joints(file, episode, episode.q, episode.leader)
+        file.attrs["instructions"] = json.dumps(list(episode.instructions))  # ACT reads none
         for camera, name in hdf5.NAMES.items():
             shown = [_decoded(jpeg, camera) for jpeg in episode.jpegs[camera]]
             place = f"observations/images/{name}"
             file.create_dataset(place, data=np.stack(shown), chunks=(1, *shown[0].shape))
-    (folder / "instructions.json").write_text(json.dumps(_merged(folder / "instructions.json", episode)))
 
 
 def _rdt(folder: Path, number: int, episode: Episode) -> None:
     scale = RECORDERS["rdt"].gripper_scale
     q, leader = (_scaled(values, scale[place : place + 2]) for place, values in ((0, episode.q), (2, episode.leader)))
-    path = folder / f"episode_{number}.hdf5"
+    path = folder / f"episode_{number}" / f"episode_{number}.hdf5"  # a folder each: its wordings are those of a folder
+    path.parent.mkdir()
     with h5py.File(path, "w") as file:
         _joints(file, episode, q, leader)
         file["instruction"] = episode.instructions[0]
         for camera, name in hdf5.NAMES.items():
             jpegs = [stored_pictures.of_bytes(jpeg, swapped=True) for jpeg in episode.jpegs[camera]]
             file.create_dataset(f"observations/images/{name}", data=jpegs, dtype=f"S{max(map(len, jpegs))}")
-    first, *others = _merged(of_rdt(path), episode)
+    first, *others = episode.instructions
     texts = {"instruction": first, "simplified_instruction": [first], "expanded_instruction": others or [first]}
     of_rdt(path).write_text(json.dumps(texts))
 
@@ -135,12 +136,3 @@ def _decoded(jpeg: bytes, camera: str) -> NDArray[np.uint8]:
         return simplejpeg.decode_jpeg(jpeg)
     except ValueError as error:
         raise ModelError(f"an image of {camera} is damaged ({error}); leave its episode out") from None
-
-
-def _merged(path: Path, episode: Episode) -> list[str]:
-    """The wordings of a task's file so far, with those of one more episode."""
-    texts: list[str] = []
-    if path.is_file():
-        before = json.loads(path.read_text())
-        texts = before if isinstance(before, list) else [before["instruction"], *before["expanded_instruction"]]
-    return list(dict.fromkeys([*texts, *episode.instructions]))

@@ -32,7 +32,6 @@ from models.data.reading import AS_IT_COMES, NEXT, Reading
 from models.errors import ModelError
 
 NAMES = hdf5_layouts.ALOHA_NAMES
-ROBOTWIN_STROKE_M = hdf5_layouts.STROKE_M
 _UNREADABLE = (OSError, ValueError, TypeError, LookupError, RuntimeError, ArithmeticError, MemoryError, AttributeError)
 """What h5py, NumPy and simplejpeg raise for a file that is damaged or of another kind (RecursionError is a RuntimeError)."""
 
@@ -170,7 +169,7 @@ def _episode(file: h5py.File, path: Path, reading: Reading) -> tuple[Episode, fl
         success=_success(file, path),
         ahead=stored_q[:0] if ahead is None else conventions.commanded(ahead),
     )
-    return rates.at_ours(episode, conventions.hz), most
+    return rates.at_ours(episode, conventions.hz, str(path)), most
 
 
 def _most(q: NDArray[np.float32]) -> float:
@@ -208,8 +207,7 @@ def _pictures(file: h5py.File, layout: Layout, conventions: Conventions, path: P
 def _jpegs(rows: list[Any], conventions: Conventions) -> list[bytes]:
     """JPEGs of a camera, T of them, from arrays, or from picture files as padded rows or byte strings."""
     swapped = conventions.red_and_blue_swapped
-    if len(rows) and np.ndim(rows[0]) >= 2:  # a recorder's swapped colours are those of what OpenCV encoded
-        swapped = swapped and conventions.colours.by.startswith(("--data.colours", "attribute"))
+    if len(rows) and np.ndim(rows[0]) >= 2:
         return stored_pictures.of_arrays(rows, swapped)
     return [stored_pictures.of_bytes(bytes(row), swapped) for row in rows]
 

@@ -6,7 +6,7 @@ grippers as shares of their stroke.
 """
 
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import h5py
 import numpy as np
@@ -17,6 +17,7 @@ from models.data.conventions import ASSUMED, Conventions, Said, given
 from models.data.episode import GRIPPERS, JOINTS
 from models.data.hdf5_layouts import RECORDERS, Layout, Units
 from models.data.reading import Reading
+from models.errors import ModelError
 
 OURS = "video2act"
 """The value of the attribute `recorder` in our own files, which say everything."""
@@ -41,7 +42,7 @@ def of_file(file: h5py.File, layout: Layout, path: Path, reading: Reading) -> Co
     """
     flags = given(reading)
     units, whose = _units(file, layout, path, reading)
-    swapped = units.colours if whose != ASSUMED else "rgb"
+    colours = Said("rgb", ASSUMED) if _are_arrays(file, layout, path) else Said(units.colours, whose)
     cameras = tuple(reading.camera(ours) or theirs for ours, theirs in hdf5_layouts.cameras(layout))
     ordinary = Said(("left", "right"), ASSUMED if layout is hdf5_layouts.ALOHA and whose != OURS else whose)
     return Conventions(
@@ -49,7 +50,7 @@ def of_file(file: h5py.File, layout: Layout, path: Path, reading: Reading) -> Co
         unit=flags.get("unit") or _attribute(file, ("unit", "units", "angle_unit"), _UNITS) or Said("rad", whose),
         gripper_scale=flags.get("gripper_scale") or Said(units.gripper_scale, whose),
         sides=flags.get("sides") or ordinary,
-        colours=flags.get("colours") or _colours(file) or Said(swapped, whose),
+        colours=flags.get("colours") or _colours(file) or colours,
         cameras=Said(cameras, "--data.cameras" if reading.cameras else layout.name),
         actions=flags.get("actions") or Said(" + ".join(layout.leader) or "next", layout.name),
     )
@@ -82,6 +83,13 @@ def is_ours(file: h5py.File) -> bool:
     return file.attrs.get("recorder") == OURS or {"task", "seed", "instructions", "compress"} <= set(file.attrs)
 
 
+def _are_arrays(file: h5py.File, layout: Layout, path: Path) -> bool:
+    """Whether pictures are numbers, not JPEGs: a recorder's swapped colours are those of what OpenCV encoded."""
+    places = [layout.picture.format(name) for name in layout.cameras]
+    stored = [found for place in places if (found := hdf5_arrays.find(file, place, path)) is not None]
+    return bool(stored) and stored[0].ndim > 2
+
+
 def _is_converted(file: h5py.File, layout: Layout, path: Path) -> bool:
     """Whether RoboTwin's converter for pi0 and RDT wrote it."""
     places = [layout.picture.format(name) for name in layout.cameras]
@@ -97,12 +105,13 @@ def _is_converted(file: h5py.File, layout: Layout, path: Path) -> bool:
 
 def _rate(file: h5py.File, path: Path, layout: Layout, units: Units, whose: str) -> Said:
     for name in (*_RATE_NAMES, *_PERIOD_NAMES):
-        value = _number(file.attrs.get(name))
-        if value is not None and value > 0:
-            return Said(1 / value if name in _PERIOD_NAMES else value, f"attribute {name}")
+        value = _number(file.attrs.get(name), f"{path}: attribute {name}")
+        if value is not None:
+            said = 1 / value if name in _PERIOD_NAMES else value
+            return Said(rates.checked(said, f"{path}: attribute {name}"), f"attribute {name}")
     times = hdf5_arrays.find(file, "timestamp", path)
     if times is not None and times.ndim == 1 and (measured := rates.of_times(np.asarray(times[()], np.float64))):
-        return Said(measured, "times")
+        return Said(rates.checked(measured, f"{path}: times"), "times")
     if whose.startswith("--") or whose == OURS:
         return Said(units.rate_hz, whose)
     stored = [hdf5_arrays.find(file, name, path) for name in ("observations/qpos", "observations/qvel")]
@@ -133,9 +142,20 @@ def _attribute(file: h5py.File, names: tuple[str, ...], known: dict[str, str]) -
     return None
 
 
-def _number(value: Any) -> float | None:
-    """An attribute as a number; None where it is none."""
-    if np.ndim(value) or not isinstance(value, int | float | np.number):
+def _number(value: Any, source: str) -> float | None:
+    """An attribute as a number above 0, also where it is a text or an array of one; None where there is none.
+
+    Raises ModelError for anything else: it says a rate, and no other may be assumed then.
+    """
+    if value is None:
         return None
-    number = float(cast(Any, value))
-    return number if np.isfinite(number) else None
+    one = np.ravel(value)[0] if np.size(value) == 1 else value
+    try:
+        number = float(one.decode() if isinstance(one, bytes) else one)
+    except (TypeError, ValueError):
+        number = np.nan
+    if not 0 < number < np.inf:
+        raise ModelError(
+            f"{source}: must be a number above 0, got {value!r:.40}; give --data.rate_hz HZ, or correct it"
+        )
+    return number

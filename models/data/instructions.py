@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, cast
 
 import h5py
+import numpy as np
 
 from models.data import foreign_files, hdf5_arrays
 from models.errors import ModelError
@@ -38,7 +39,7 @@ def of_file(file: h5py.File, path: Path) -> tuple[str, ...]:
         ModelError: What says it is no JSON, or not texts.
     """
     if "instructions" in file.attrs:
-        return _texts(str(file.attrs["instructions"]), str(path))
+        return _of_attribute(file.attrs["instructions"], str(path))
     for beside in _beside(path):
         try:
             text = foreign_files.text(beside)
@@ -71,7 +72,17 @@ def _in_datasets(file: h5py.File, path: Path) -> Iterator[tuple[str, ...]]:
             continue
         value = stored[()]
         text = value.decode(errors="replace") if isinstance(value, bytes) else str(value)
+        if text.strip().endswith(".json"):  # names a file, which would have been read before if it were there
+            continue
         yield _texts(text, f"{path}: /{name}") if text.lstrip().startswith(("[", "{")) else (text,)
+
+
+def _of_attribute(stored: Any, source: str) -> tuple[str, ...]:
+    """JSON, or an array of texts."""
+    if isinstance(stored, np.ndarray):
+        words = [one.decode(errors="replace") if isinstance(one, bytes) else one for one in np.ravel(stored).tolist()]
+        return _checked(words, source)
+    return _texts(stored.decode(errors="replace") if isinstance(stored, bytes) else str(stored), source)
 
 
 def _texts(text: str, source: str) -> tuple[str, ...]:
@@ -82,6 +93,10 @@ def _texts(text: str, source: str) -> tuple[str, ...]:
     if isinstance(found, dict):
         named = cast(dict[str, Any], found)
         found = [one for key in _KEYS for one in _several(named.get(key, []))]
+    return _checked(found, source)
+
+
+def _checked(found: Any, source: str) -> tuple[str, ...]:
     if not isinstance(found, list) or not all(isinstance(one, str) for one in cast(list[Any], found)):
         raise ModelError(f"{source}: its instructions must be a JSON list of texts")
     return tuple(dict.fromkeys(cast(list[str], found)))

@@ -63,10 +63,12 @@ class Dataset:
                 f"{folder}: expected LeRobot {VERSION}, got {version}; convert it with LeRobot's own script"
             )
         self._fps = self._info.get("fps")
-        if not isinstance(self._fps, int | float) or not 0 < self._fps <= 1000:
+        if not isinstance(self._fps, int | float) or not self._fps > 0:
             raise ModelError(
                 f"{folder}: fps in {INFO} must be a number above 0, got {self._fps!r:.40}; convert it again"
             )
+        if reading.rate_hz is None:
+            rates.checked(float(self._fps), f"{folder}: fps in {INFO}")
         self._check_features()
         self.conventions = self._conventions()
 
@@ -104,7 +106,8 @@ class Dataset:
             **filled, jpegs=jpegs, instructions=about.texts, task=about.task, seed=int(row.get("seed", -1)),
             world="", kind=about.kind, success=about.success,
         )  # fmt: skip
-        return check(rates.at_ours(episode, self.conventions.hz), f"{self.folder} episode {index}")
+        source = f"{self.folder} episode {index}"
+        return check(rates.at_ours(episode, self.conventions.hz, source), source)
 
     def _numbers(self, table: pa.Table) -> dict[str, NDArray[np.float32] | None]:
         """Joints by the fields of an episode, in our order and units; None where the dataset does not have them."""
@@ -237,9 +240,6 @@ def _checked(row: dict[str, Any], folder: Path) -> dict[str, Any]:
         raise ModelError(
             f"{folder}: seed of an episode must be a whole number, got {row['seed']!r:.40}; convert it again"
         )
-    texts = row.get("tasks") or []
-    if not isinstance(texts, list) or not all(isinstance(text, str) for text in cast(list[Any], texts)):
-        raise ModelError(f"{folder}: tasks of an episode must be a list of texts, got {texts!r:.40}; convert it again")
     return row
 
 

@@ -21,12 +21,15 @@ NEXT = "next"
 _Scale = Annotated[float, Field(gt=0, le=10)]  # m a unit; chosen: far beyond 0.1, the widest gripper told as a share
 
 
+SLOWEST_HZ, FASTEST_HZ = 1, 1000  # chosen: no recorder of arms is slower or faster
+
+
 class Reading(Part):
     """What demonstrations are, where their files do not say it."""
 
     layout: Recorder | None = None
     """Who wrote HDF5 files of ALOHA's layout: it stands for rate, gripper scale and colours at once."""
-    rate_hz: float | None = Field(default=None, ge=1, le=1000)
+    rate_hz: float | None = Field(default=None, ge=SLOWEST_HZ, le=FASTEST_HZ)
     """Steps per second. Other rates than 30 are resampled."""
     unit: Unit | None = None
     """Unit of the arms' joints."""

@@ -18,29 +18,32 @@ def jpegs(path: Path, begin_s: float, count: int, rate_hz: float, swapped: bool)
         path: Of the video.
         begin_s: When the first one is shown, by the video's own clock.
         count: How many.
-        rate_hz: Pictures a second; one is taken that begins less than half a picture early.
+        rate_hz: Pictures a second; each is the first that begins less than half of one before it is due.
         swapped: Red and blue are swapped.
 
     Returns:
         They; fewer where the video ends before.
 
     Raises:
-        ValueError: A picture is too large, or has no time.
+        ValueError: A picture is too large, has no time, or is missing where one is due.
         FFmpegError, OSError: It is damaged, or no video.
     """
     found: list[bytes] = []
-    earliest_s = begin_s - 0.5 / rate_hz
+    half_s = 0.5 / rate_hz
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.thread_type = "AUTO"
         if stream.time_base is not None:  # to the key picture before
-            container.seek(max(0, int(earliest_s / stream.time_base)), stream=stream)
+            container.seek(max(0, int((begin_s - half_s) / stream.time_base)), stream=stream)
         for frame in container.decode(stream) if count else ():
             if frame.width * frame.height > LARGEST_PICTURE_PX:
                 raise ValueError(f"{path.name}: {frame.width}x{frame.height} px")
             if frame.pts is None:
                 raise ValueError(f"{path.name}: a picture without a time")
-            if frame.time >= earliest_s:
+            late_s = frame.time - (begin_s + len(found) / rate_hz)
+            if late_s >= half_s:
+                raise ValueError(f"{path.name}: no picture within {half_s:.3g} s of {frame.time - late_s:.3f} s")
+            if late_s >= -half_s:
                 found.append(_encoded(frame, swapped))
             if len(found) == count:
                 break

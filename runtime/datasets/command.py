@@ -56,8 +56,11 @@ def _check(options: DataFlags, said: Reading, words: Sequence[str]) -> int:
     if options.json_file is not None:
         options.json_file.write_text(check.as_json(rows, bad))
     say(f"{folder}: {counted(len(found) + len(bad), 'demonstration')}, {len(wrong)} with something wrong")
-    skip = ["--skip-bad"] if wrong else []
-    say_next("train the video model on them", "train", "video", "--data", folder, *words, *skip, "--out", "DIR")
+    if len(wrong) < len(found) + len(bad):
+        skip = ["--skip-bad"] if wrong else []
+        say_next("train the video model on them", "train", "video", "--data", folder, *words, *skip, "--out", "DIR")
+    else:
+        say_next("look again", "data", "check", folder, *words, "--data.NAME", "VALUE")
     return int(bool(wrong))
 
 

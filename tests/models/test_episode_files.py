@@ -13,7 +13,7 @@ import pytest
 import simplejpeg
 
 from models.config.policy import CAMERAS
-from models.data import hdf5
+from models.data import hdf5, hdf5_layouts
 from models.data.demonstrations import find, to_learn_from, unfit
 from models.data.episode import EXPERT, GRIPPERS, SHORTEST_STEPS, Episode, check
 from models.errors import ModelError
@@ -99,7 +99,7 @@ def test_robotwins_variant_is_read(path: Path) -> None:
         file["observations/images/cam_high"] = np.array(jpegs, dtype=f"S{max(map(len, jpegs))}")
         for name in ("observations/qpos", "action"):
             stored: Any = file[name]
-            stored[...] = stored[()] / np.where(np.isin(np.arange(14), GRIPPERS), hdf5.ROBOTWIN_STROKE_M, 1)
+            stored[...] = stored[()] / np.where(np.isin(np.arange(14), GRIPPERS), hdf5_layouts.STROKE_M, 1)
         for name in list(file.attrs):
             del file.attrs[name]
 

@@ -35,7 +35,8 @@ def episode(seed: int = 1, task: str = "a_task") -> Episode:
         camera: [simplejpeg.encode_jpeg(np.full((16, 24, 3), (200, 30, 20 * place), np.uint8), 95)] * STEPS
         for place, camera in enumerate(CAMERAS)
     }
-    return Episode(way, way * 2, way * 3, way + 0.01, jpegs, TEXTS, task)
+    texts = TEXTS if seed == 1 else (f"do it {seed} times",)
+    return Episode(way, way * 2, way * 3, way + 0.01, jpegs, texts, task)
 
 
 @pytest.mark.parametrize(
@@ -48,7 +49,7 @@ def test_what_is_written_comes_back(to: Format, flags: dict[str, Any], tmp_path:
     assert [path.name for path in tmp_path.iterdir()] == ["out"]
     found = [one.read() for one in find(tmp_path / "out", Reading.model_validate(flags))]
     for one, wanted in zip(found, written, strict=True):
-        assert (one.task, set(one.instructions)) == (wanted.task, set(TEXTS))
+        assert (one.task, one.instructions) == (wanted.task, wanted.instructions)
         np.testing.assert_allclose(one.q, wanted.q, atol=1e-6)
         leader = np.concatenate([wanted.q[1:], wanted.q[-1:]]) if to == "robotwin" else wanted.leader
         np.testing.assert_allclose(one.leader, leader, atol=1e-6)
@@ -84,7 +85,7 @@ def test_our_own_files_are_those_of_its_followers(tmp_path: Path) -> None:
 
 def test_rdt_loads_its_files(tmp_path: Path) -> None:
     write(tmp_path / "out", [episode()], "rdt")
-    path = tmp_path / "out" / "a_task" / "episode_0.hdf5"
+    (path,) = (tmp_path / "out").rglob("*.hdf5")  # found as RDT finds it, with the texts of its folder
     texts = json.loads((path.parent / "expanded_instruction_gpt-4-turbo.json").read_text())
     for kind in ("instruction", "simplified_instruction", "expanded_instruction"):
         chosen = texts[kind]
@@ -92,7 +93,6 @@ def test_rdt_loads_its_files(tmp_path: Path) -> None:
     with h5py.File(path) as file:
         root: Any = file
         q, targets = root["observations"]["qpos"][:], root["action"][:]
-        assert len(q) >= 128
         assert len(np.flatnonzero(np.any(np.abs(q - q[:1]) > 1e-2, axis=1))), "it moves"
         q = q / np.array([[1, 1, 1, 1, 1, 1, 4.7908, 1, 1, 1, 1, 1, 1, 4.7888]])
         targets = targets / np.array([[1, 1, 1, 1, 1, 1, 11.8997, 1, 1, 1, 1, 1, 1, 13.9231]])

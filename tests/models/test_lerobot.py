@@ -15,27 +15,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import simplejpeg
+from lerobot_folders import STEPS, change_info, episode
 
 from models.config.policy import CAMERAS
 from models.data import hdf5
 from models.data.demonstrations import find
-from models.data.episode import GRIPPERS, Episode
 from models.data.lerobot import INFO, Dataset
 from models.data.lerobot_writer import write
 from models.errors import ModelError
-
-STEPS = 40
-
-
-def episode(seed: int, task: str = "a_task") -> Episode:
-    random = np.random.default_rng(seed)
-    way = np.linspace(0, 1, STEPS, dtype=np.float32)[:, None] * random.uniform(-1, 1, 14).astype(np.float32)
-    way[:, GRIPPERS] = 0.07 * np.abs(way[:, GRIPPERS])
-    jpegs = {
-        camera: [simplejpeg.encode_jpeg(np.full((16, 32, 3), 5 * step + place, np.uint8), 90) for step in range(STEPS)]
-        for place, camera in enumerate(CAMERAS)
-    }
-    return Episode(way, way * 2, way * 3, way + 0.01, jpegs, ("do it", f"please {task}"), task, seed)
 
 
 @pytest.fixture
@@ -144,12 +131,6 @@ def test_videos_are_read(folder: Path) -> None:
         assert len(found.jpegs[camera]) == STEPS
         for step in (0, 17, STEPS - 1):
             assert abs(simplejpeg.decode_jpeg(found.jpegs[camera][step]).mean() - (5 * step + place)) < 6
-
-
-def change_info(folder: Path, change: Callable[[dict[str, Any]], object]) -> None:
-    info = json.loads((folder / INFO).read_text())
-    change(info)
-    (folder / INFO).write_text(json.dumps(info))
 
 
 @pytest.mark.parametrize(

@@ -15,41 +15,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import simplejpeg
+from lerobot_folders import STEPS, Change, change_info, episode
 
-from models.config.policy import CAMERAS
 from models.data.demonstrations import find
-from models.data.episode import GRIPPERS, Episode
 from models.data.lerobot import INFO, Dataset
 from models.data.lerobot_writer import write
 from models.data.reading import Reading
 from models.errors import ModelError
 
-STEPS = 40
 DATA, EPISODES = "data/chunk-000/file-000.parquet", "meta/episodes/chunk-000/file-000.parquet"
-Change = Callable[[dict[str, Any]], object]
-
-
-def episode(seed: int) -> Episode:
-    random = np.random.default_rng(seed)
-    way = np.linspace(0, 1, STEPS, dtype=np.float32)[:, None] * random.uniform(-1, 1, 14).astype(np.float32)
-    way[:, GRIPPERS] = 0.07 * np.abs(way[:, GRIPPERS])
-    jpegs = {
-        camera: [simplejpeg.encode_jpeg(np.full((16, 32, 3), 5 * step + place, np.uint8), 90) for step in range(STEPS)]
-        for place, camera in enumerate(CAMERAS)
-    }
-    return Episode(way, way * 2, way * 3, way + 0.01, jpegs, (f"do it {seed}",), "a_task", seed)
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    write(tmp_path / "dataset", [episode(1), episode(2)])
+    write(tmp_path / "dataset", [episode(1), episode(2, "another")])
     return tmp_path / "dataset"
-
-
-def change_info(folder: Path, change: Change) -> None:
-    info = json.loads((folder / INFO).read_text())
-    change(info)
-    (folder / INFO).write_text(json.dumps(info))
 
 
 def change_rows(folder: Path, name: str, change: Change) -> None:
@@ -155,7 +135,7 @@ def test_lengths_are_compared(folder: Path) -> None:
 
 def test_rows_without_tasks_are_told_by_their_numbers(folder: Path) -> None:
     change_rows(folder, EPISODES, lambda row: row.pop("tasks"))
-    assert [one.texts for one in find(folder)] == [("do it 1",), ("do it 2",)]
+    assert [one.texts for one in find(folder)] == [("do a_task",), ("do another",)]
     (folder / "meta" / "tasks.parquet").unlink()
     assert 'its instruction is missing; give --data.instruction "TEXT"' in refused(lambda: Dataset(folder).read(0))
     assert find(folder, Reading(instruction="do so"))[0].texts == ("do so",)

@@ -51,13 +51,49 @@ def test_what_nothing_says_is_assumed_and_told(path: Path) -> None:
         ({"fps": 50}, 50, "attribute fps"),
         ({"frame_rate": np.float32(25)}, 25, "attribute frame_rate"),
         ({"dt": 0.02}, 50, "attribute dt"),
-        ({"fps": "fast"}, 30, "assumed"),
-        ({"fps": 0}, 30, "assumed"),
+        ({"fps": "50"}, 50, "attribute fps"),
+        ({"fps": np.array([50.0])}, 50, "attribute fps"),
+        ({"hz": np.bytes_("25")}, 25, "attribute hz"),
     ],
 )
 def test_a_rate_is_read_from_an_attribute(attributes: dict[str, Any], rate_hz: float, by: str, path: Path) -> None:
     said = conventions(say(path, **attributes)).rate_hz
     assert (said.value, said.by) == (pytest.approx(rate_hz), by)
+
+
+@pytest.mark.parametrize("value", ["fast", 0, -30, np.nan, np.inf, [30, 50], ""])
+def test_an_attribute_that_says_no_rate_is_refused_and_a_flag_is_above_it(value: Any, path: Path) -> None:
+    with pytest.raises(ModelError, match=r"attribute fps: must be a number above 0, got .*; give --data.rate_hz HZ"):
+        conventions(say(path, fps=value))
+    assert conventions(path, rate_hz=25).rate_hz.value == 25
+
+
+@pytest.mark.parametrize(
+    ("said", "got"), [({"dt": 20}, "0.05"), ({"fps": 1e-6}, "1e-06"), ({"hz": 5000}, "5000"), ("times", "0.03")]
+)
+def test_a_rate_that_no_recorder_has_is_refused(said: Any, got: str, path: Path) -> None:
+    """A period in ms, a rate in mHz, times in ms."""
+    if said == "times":
+        with h5py.File(path, "a") as file:
+            file["timestamp"] = np.arange(STEPS) * 1000 / RATE_HZ
+    else:
+        say(path, **said)
+    with pytest.raises(ModelError, match=rf"{got} steps a second must be 1 to 1000; give --data.rate_hz HZ"):
+        conventions(path)
+    assert conventions(path, rate_hz=RATE_HZ).hz == RATE_HZ
+
+
+@pytest.mark.parametrize("longer", ["action", "observations/images/cam_left_wrist", "observations/qvel"])
+def test_another_rate_hides_no_wrong_length(longer: str, path: Path) -> None:
+    with h5py.File(path, "a") as file:
+        stored = file[longer]
+        assert isinstance(stored, h5py.Dataset)
+        values = np.concatenate([stored[()], stored[:10]])
+        del file[longer]
+        file[longer] = values
+    for rate_hz in (30, 50):
+        with pytest.raises(ModelError, match=rf"{STEPS + 10}"):
+            hdf5.read(path, Reading(rate_hz=rate_hz))
 
 
 def test_a_rate_is_read_from_times_and_from_velocities(path: Path) -> None:
@@ -150,6 +186,39 @@ def test_an_instruction_is_given_only_to_those_without(path: Path, tmp_path: Pat
     (tmp_path / "instructions.json").unlink()
     assert find(tmp_path, Reading(instruction="other"))[0].texts == ("other",)
     assert hdf5.read(path, Reading(instruction="other")).instructions == ("other",)
+
+
+@pytest.mark.parametrize(
+    "stored", ['["put it there", "place it"]', np.array(["put it there", "place it"], h5py.string_dtype())]
+)
+def test_an_attribute_holds_wordings_as_json_or_as_an_array(stored: Any, path: Path, tmp_path: Path) -> None:
+    say(path, instructions=stored)
+    assert find(tmp_path)[0].texts == ("put it there", "place it")
+    with pytest.raises(ModelError, match="its instructions must be a JSON list of texts"):
+        hdf5.read(say(path, instructions=np.array([1, 2])))
+
+
+@pytest.mark.parametrize("left_bytes", [-2, 400])
+def test_a_picture_that_is_cut_off_is_found_before_training(left_bytes: int, path: Path) -> None:
+    """Without its end marker, or in the middle; the others of the file are whole."""
+    with h5py.File(path, "a") as file:
+        for name in ("cam_high", "cam_left_wrist", "cam_right_wrist"):
+            place = f"observations/images/{name}"
+            stored = file[place]
+            assert isinstance(stored, h5py.Dataset)
+            whole = [simplejpeg.encode_jpeg(np.ascontiguousarray(one), 95) for one in stored[()]]
+            del file[place]
+            if name == "cam_left_wrist":
+                whole[5] = whole[5][:left_bytes]
+            file[place] = _padded(whole)
+    with pytest.raises(ModelError, match="camera left_wrist has no image at step 5"):
+        hdf5.read(path)
+
+
+def _padded(jpegs: list[bytes]) -> Any:
+    """Rows of bytes as our own files have them."""
+    longest = max(map(len, jpegs))
+    return np.array([np.frombuffer(one.ljust(longest, b"\0"), np.uint8) for one in jpegs])
 
 
 @pytest.mark.parametrize("rate_hz", [10, 50])

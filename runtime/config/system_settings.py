@@ -3,9 +3,9 @@ Read by settings.py, which has the tree.
 """
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from models.field import Says
 from models.identity import checkpoint_folder
@@ -63,6 +63,12 @@ class Policy(Section):
     """ws://HOST:PORT of a policy server that speaks openpi's protocol, in System 1's place; wss:// beyond this machine. As a
     flag it replaces the profile's checkpoint."""
     wire: Wire = Wire()
+
+    @model_validator(mode="after")
+    def _one_policy(self) -> Self:
+        if self.server and self.checkpoint is not None:
+            raise ValueError(f"policy.server {self.server}: has the policy; leave out policy.checkpoint")
+        return self
 
     @field_validator("checkpoint")
     @classmethod

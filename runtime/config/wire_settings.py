@@ -10,12 +10,14 @@ from pydantic import Field, model_validator
 from models.field import Says
 from runtime.config.bounds import Age, Patience, TargetDistance
 from runtime.config.section import Section
+from runtime.messaging.messages import MOST_TARGETS
 
 Key = Annotated[
     str,
     Says(expects="a key of 1 to 64 letters, digits, _, -, / and ."),
     Field(pattern=r"^$|^[A-Za-z0-9_./-]{1,64}$"),
 ]
+LONGEST_ID = 200  # letters of a checkpoint's name; chosen: the hub's longest with its commit
 FROM_VARIABLE = "env:"
 """Before the name of a variable, where the token is in the environment."""
 
@@ -48,7 +50,7 @@ class Wire(Section):
     cameras: WireCameras = WireCameras()
     dt_s: TargetDistance | None = None
     """Time between two targets; default: as the server says."""
-    targets: Annotated[int, Field(ge=1, le=128)] | None = None
+    targets: Annotated[int, Field(ge=1, le=MOST_TARGETS)] | None = None
     """Targets in a chunk; default: as the server says, else each reply's own."""
     grippers: Literal["m", "share"] | None = None
     """Grippers in state and targets: m, or share of the opening in --safety.high; default: as the server says."""
@@ -58,6 +60,8 @@ class Wire(Section):
         Field(default=None, pattern=r"^(camera|[1-9]\d{1,3}x[1-9]\d{1,3})$")
     )
     """Size of the pictures: as the camera sends them, or shrunk into black bars; default: as the server says."""
+    checkpoint: Annotated[str, Field(min_length=1, max_length=LONGEST_ID)] | None = None
+    """Which checkpoint the server must have; default: the one that it names at the start."""
     prefix: bool | None = None
     """Whether the server takes committed targets as `prefix`; default: as it says."""
     token: Annotated[str, Says(metavar="FILE|env:NAME", expects="a file, or env:NAME of a variable")] = Field(

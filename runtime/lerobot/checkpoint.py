@@ -4,6 +4,7 @@ Called by command.py before anything is loaded; what this robot cannot do is ref
 Files are those of lerobot's `save_pretrained`: config.json, policy_preprocessor.json, its tensors, train_config.json.
 """
 
+import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -41,6 +42,14 @@ class Checkpoint:
     observations: int  # that a chunk is predicted from
     resizes: bool  # pictures of any size
 
+    def id(self) -> str:
+        """16 hexadecimal digits that tell checkpoints apart: a hash of all files that decide what it does."""
+        digest = hashlib.sha256()
+        for path in sorted((*self.folder.glob("*.json"), *self.folder.glob("*.safetensors"))):
+            with path.open("rb") as file:
+                digest.update(path.name.encode() + hashlib.file_digest(file, "sha256").digest())
+        return digest.hexdigest()[:16]
+
     def names(self) -> dict[str, str]:
         """The key of each camera by the name that lerobot's users know it by."""
         return {camera_name(key): key for key in self.pictures}
@@ -76,9 +85,20 @@ def read(folder: Path, grippers: str) -> Checkpoint:
     }
     if not pictures:
         raise RuntimeFault(f"{folder}: takes no camera; give a policy that sees")
-    length = "n_action_steps" if kind == "diffusion" else "chunk_size"
-    targets = min(int(config[length]), MOST_TARGETS)
-    return Checkpoint(folder, kind, pictures, targets, int(config.get("n_obs_steps", 1)), kind in _RESIZING)
+    if len({camera_name(name) for name in pictures}) < len(pictures):
+        raise RuntimeFault(
+            f"{folder}: two of its cameras have one name ({', '.join(pictures)}); rename one in its config.json"
+        )
+    targets = _count(folder, config, "n_action_steps" if kind == "diffusion" else "chunk_size")
+    observations = _count(folder, config, "n_obs_steps") if "n_obs_steps" in config else 1
+    return Checkpoint(folder, kind, pictures, min(targets, MOST_TARGETS), observations, kind in _RESIZING)
+
+
+def _count(folder: Path, config: Mapping[str, Any], name: str) -> int:
+    value = config.get(name)
+    if type(value) is not int or value < 1:
+        raise RuntimeFault(f"{folder}: config.json says {value!r:.40} for {name}; save the policy with lerobot again")
+    return value
 
 
 def rate_hz(folder: Path) -> float | None:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from runtime.errors import RuntimeFault, SettingsError
-from runtime.lerobot.flags import LerobotFlags, read
+from runtime.lerobot.flags import RATE_HZ, LerobotFlags, read
 
 
 def main(line: Sequence[str]) -> int:
@@ -35,6 +35,11 @@ def _serve(flags: LerobotFlags) -> None:
     rate_hz = flags.rate_hz or checkpoint.rate_hz(folder)
     if rate_hz is None:
         raise SettingsError(f"--lerobot {folder}: does not say its rate; give --rate-hz R, the fps of its data set")
+    least, most = RATE_HZ
+    if not least <= rate_hz <= most:
+        raise SettingsError(
+            f"--lerobot {folder}: its data set has {rate_hz:g} frames a second; give --rate-hz {least:g} to {most:g}"
+        )
     _say(f"loading {found.kind} from {folder} onto {flags.device}, {rate_hz:g} targets per second")
     torchvision_operators.name_missing()
     from runtime.lerobot.policy import LerobotPolicy

@@ -59,6 +59,7 @@ def metadata(checkpoint: Checkpoint, keys: Mapping[str, str], dt_s: float, gripp
     one_size = len(sizes) == 1 and not checkpoint.resizes
     return {
         "policy": f"lerobot {checkpoint.kind}",
+        "checkpoint": checkpoint.id(),
         "cameras": list(keys),
         "state": LAYOUTS[grippers],
         "action_horizon": checkpoint.targets,

@@ -14,7 +14,7 @@ from runtime.errors import RuntimeFault, SettingsError
 CAMERAS = ("head", "left_wrist", "right_wrist")
 """This robot's, as drivers/cobot_magic.py has them."""
 _HUB = re.compile(r"([\w-][\w.-]*/[\w.-]+?)(?:@([\w./-]+))?")  # ORG/NAME, and a commit, branch or tag
-_RATE_HZ = (1.0, 1000.0)  # a target a second to one a millisecond, as a chunk's message has it
+RATE_HZ = (1.0, 1000.0)  # a target a second to one a millisecond, as a chunk's message has it
 
 
 @dataclass(frozen=True)
@@ -44,10 +44,8 @@ def read(line: Sequence[str]) -> LerobotFlags:
     folder, repository, revision = _place(given.lerobot)
     if not 0 <= given.port <= 65535:
         raise SettingsError(f"--port {given.port}: must be 0 to 65535; 0 is any free one")
-    if given.rate_hz is not None and not _RATE_HZ[0] <= given.rate_hz <= _RATE_HZ[1]:
-        raise SettingsError(
-            f"--rate-hz {given.rate_hz:g}: must be {_RATE_HZ[0]:g} to {_RATE_HZ[1]:g} targets per second"
-        )
+    if given.rate_hz is not None and not RATE_HZ[0] <= given.rate_hz <= RATE_HZ[1]:
+        raise SettingsError(f"--rate-hz {given.rate_hz:g}: must be {RATE_HZ[0]:g} to {RATE_HZ[1]:g} targets per second")
     return LerobotFlags(
         lerobot=given.lerobot, folder=folder, repository=repository, revision=revision, port=given.port,
         device=given.device, task=given.task, cameras=_cameras(given.cameras), rate_hz=given.rate_hz,

@@ -4,7 +4,7 @@ A chunk that does not come would count as the policy's failure there, so a serve
 """
 
 import time
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,9 +13,8 @@ from models.requirements import Requirements
 from runtime.config.settings import Settings
 from runtime.errors import RuntimeFault
 from runtime.host.clock import NS_PER_S, robot_time_ns
-from runtime.policy.protocols import EncodedInstruction, NoChunk, Observation, Picture
+from runtime.policy.protocols import EncodedInstruction, NoChunk, Observation, Picture, Refused, Understanding
 from runtime.policy.remote_policy import RemotePolicy
-from runtime.policy.server_reply import WrongReply
 
 _AGAIN_S = 0.2  # before the same question is asked again; chosen: a connection needs less
 
@@ -34,13 +33,13 @@ class PatientPolicy(RemotePolicy):
             try:
                 return super().predict_chunk(observation)
             except NoChunk as error:
-                if isinstance(error, WrongReply) or robot_time_ns() > deadline_ns:
+                if isinstance(error, Refused) or robot_time_ns() > deadline_ns:
                     raise RuntimeFault(f"--policy.server {error}") from None
                 time.sleep(_AGAIN_S)
 
 
 class NoSlowPolicy:
-    """The slow system of a policy that has none; nobody asks it for anything."""
+    """The slow system of a policy that has none: it needs no windows and understands nothing."""
 
     weights = 0
 
@@ -51,10 +50,10 @@ class NoSlowPolicy:
         return False
 
     def encode_frame(self, window: str, number: int, picture: Picture) -> None:
-        raise NotImplementedError("it has no windows")
+        """Nothing is kept."""
 
     def clear(self) -> None:
         """Nothing is kept."""
 
-    def encode_video(self, windows: Any, instruction: EncodedInstruction) -> Any:
-        raise NotImplementedError("it has no windows")
+    def encode_video(self, windows: Mapping[str, Sequence[int]], instruction: EncodedInstruction) -> Understanding:
+        return Understanding(arrays={}, maps={})

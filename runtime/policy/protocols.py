@@ -29,6 +29,10 @@ class NoChunk(RuntimeFault):
     """A policy has no chunk for an observation: System 1 skips it, for the reason that this says."""
 
 
+class Refused(NoChunk):
+    """It has none for this very observation: to ask again would be of no use."""
+
+
 @dataclass(frozen=True)
 class Observation:
     """What a chunk is made of; joints are in the units that `needs` asks for (units.py)."""

@@ -50,7 +50,7 @@ class RemotePolicy:
         self._keys = self._wire.cameras.by_camera()
         self._sets: dict[SetKey, tuple[NDArray[np.uint8], ...]] = {}
         self._said_short, self._reply_s = False, self._wire.reply_s
-        self._first_said: frozenset[str] | None = None
+        self._said: dict[str, str] = {}  # by the server, when it was first reached
         self._link = ServerLink(Door.of(settings), self._wire.silent_s, self._mismatch)
         self._link.wait(_FIRST_S)
 
@@ -107,7 +107,7 @@ class RemotePolicy:
     def _mismatch(self, metadata: Any) -> str:
         """What is wrong with the metadata of a new connection; empty: it is the policy that the run began with.
 
-        A server that no longer says what it said is another one: what it needs is not known.
+        A server that says something else than at first, or no longer says it, is another one: what it needs is not known.
         """
         try:
             known = server_metadata.read(metadata)
@@ -115,9 +115,9 @@ class RemotePolicy:
             return str(error)
         if wrong := server_metadata.disagreement(self._wire, known):
             return wrong
-        self._first_said = frozenset(known) if self._first_said is None else self._first_said
-        missing = ", ".join(sorted(self._first_said - set(known)))
-        return f"no longer says {missing}, as it did at first: another server? restart" if missing else ""
+        now = server_metadata.identity(metadata)
+        self._said = self._said or now
+        return server_metadata.change(self._said, now)
 
     def _sized(self, picture: Picture) -> NDArray[np.uint8]:
         if self._wire.pictures in (None, "camera"):

@@ -18,7 +18,7 @@ from aiohttp import ClientError, ClientWebSocketResponse, WSMsgType
 from runtime.errors import WireError
 from runtime.host.clock import NS_PER_S, robot_time_ns
 from runtime.messaging import openpi
-from runtime.policy.protocols import NoChunk
+from runtime.policy.protocols import NoChunk, Refused
 from runtime.policy.server_door import LARGEST_REPLY_BYTES, Door, Unreachable
 
 log = logging.getLogger(__name__)
@@ -110,7 +110,7 @@ class ServerLink:
                 self._lost(wrong)
                 return
             log.info("connected to %s", self._door.address)
-            self._socket = socket
+            self._socket, self._why = socket, ""
             self._first.set()
             replies, again = asyncio.ensure_future(self._hear(socket)), asyncio.ensure_future(self._again.wait())
             await asyncio.wait((replies, again), return_when=asyncio.FIRST_COMPLETED)
@@ -136,7 +136,7 @@ class ServerLink:
             if question is None:  # else it could be taken for the reply to the next one
                 return "wrong reply: nothing was asked"
             if message.type is WSMsgType.TEXT:
-                question.settle(error=NoChunk(f"refused: {_last_line(message.data)}"))
+                question.settle(error=Refused(f"refused: {_last_line(message.data)}"))
                 continue
             try:
                 question.settle(openpi.unpacked(message.data))

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from models.config.policy import JOINT_LAYOUT
 from runtime.config.settings import Settings
-from runtime.config.wire_settings import Wire, WireCameras
+from runtime.config.wire_settings import LONGEST_ID, Wire, WireCameras
 from runtime.errors import RuntimeFault
 from runtime.messaging.messages import MOST_TARGETS
 from runtime.messaging.openpi import ALOHA_CAMERAS
@@ -17,6 +17,8 @@ from runtime.messaging.openpi import ALOHA_CAMERAS
 SHARES_LAYOUT = JOINT_LAYOUT.removesuffix("m") + "share of the opening"
 """What `state` says where grippers are shares of their opening."""
 _LAYOUTS = {JOINT_LAYOUT: "m", SHARES_LAYOUT: "share"}
+_NAMES = ("policy",)  # what it is, besides what `read` takes
+_LETTERS = 120  # of a value that are compared and shown; chosen: a line's worth
 _SIDES_PX = (16, 4096)  # of a picture, as a camera's settings have it
 _ASKED = {
     "cameras": "--policy.wire.cameras.head KEY (and left_wrist, right_wrist)",
@@ -70,6 +72,28 @@ def read(metadata: Any) -> dict[str, Any]:
     return {name: value for name, value in found.items() if value is not None}
 
 
+def identity(metadata: Any) -> dict[str, str]:
+    """What tells a server's policy from others, as far as it says it: all that `read` takes, and which policy it is.
+
+    Args:
+        metadata: As it was unpacked.
+
+    Returns:
+        The value of each key, as text.
+    """
+    given = cast(dict[Any, Any], metadata) if isinstance(metadata, dict) else {}
+    return {key: repr(given[key])[:_LETTERS] for key in (*_READERS, *_NAMES) if key in given}
+
+
+def change(before: Mapping[str, str], now: Mapping[str, str]) -> str:
+    """By what a server is another one than before; empty: by nothing. Both of `identity`."""
+    if missing := ", ".join(sorted(before.keys() - now)):
+        return f"no longer says {missing}, as it did at first: another policy? restart"
+    differs = sorted(key for key in before if before[key] != now[key])
+    texts = [f"{key} {now[key]}, at first {before[key]}" for key in differs]
+    return f"says {'; '.join(texts)}: another policy? restart" if texts else ""
+
+
 def disagreement(wire: Wire, known: Mapping[str, Any]) -> str:
     """In what a server contradicts the settings; empty: in nothing.
 
@@ -114,7 +138,10 @@ def _number(name: str, least: float, most: float) -> Callable[[Any], float]:
 
 
 def _targets(value: Any) -> int:
-    return int(_number("action_horizon", 1, MOST_TARGETS)(value))
+    number = _number("action_horizon", 1, MOST_TARGETS)(value)
+    if not number.is_integer():
+        raise RuntimeFault(f"its action_horizon must be a whole number, got {value!r:.60}; fix the server")
+    return int(number)
 
 
 def _one_of(name: str, words: Mapping[str, str]) -> Callable[[Any], str]:
@@ -136,6 +163,14 @@ def _pictures(value: Any) -> str:
     return f"{sides[0]}x{sides[1]}"
 
 
+def _checkpoint(value: Any) -> str:
+    if not isinstance(value, str) or not 0 < len(value) <= LONGEST_ID:
+        raise RuntimeFault(
+            f"its checkpoint must be a text of 1 to {LONGEST_ID} letters, got {value!r:.60}; fix the server"
+        )
+    return value
+
+
 def _prefix(value: Any) -> bool:
     return isinstance(value, list | tuple) and "prefix" in value
 
@@ -148,5 +183,6 @@ _READERS: dict[str, tuple[str, Callable[[Any], Any]]] = {
     "actions": ("frame", _one_of("actions", {"absolute": "absolute", "relative": "relative"})),
     "pictures": ("pictures", _pictures),
     "takes": ("prefix", _prefix),
+    "checkpoint": ("checkpoint", _checkpoint),
 }
 """By the metadata's key: the setting that it stands for, and how it is read."""

@@ -15,10 +15,10 @@ from models.requirements import Requirements
 from runtime.config.settings import Settings
 from runtime.messaging.messages import JOINTS, MOST_TARGETS
 from runtime.policy import units
-from runtime.policy.protocols import NoChunk
+from runtime.policy.protocols import Refused
 
 
-class WrongReply(NoChunk):
+class WrongReply(Refused):
     """A reply that is not what it must be; the same question would get such a one again."""
 
 
@@ -45,6 +45,11 @@ def read(reply: Any, wire: Requirements, q: NDArray[np.float64], settings: Setti
         raise WrongReply(f"wrong reply: `actions` must be numbers (targets, {JOINTS}), got {given.dtype} {given.shape}")
     if not 1 <= len(given) <= MOST_TARGETS:
         raise WrongReply(f"wrong reply: `actions` must be 1 to {MOST_TARGETS} targets, got {len(given)}")
+    announced = settings.policy.wire.targets
+    if announced is not None and len(given) != announced:
+        raise WrongReply(
+            f"wrong reply: `actions` must be {announced} targets, as --policy.wire.targets or the server said, got {len(given)}"
+        )
     if not np.isfinite(given).all():
         raise WrongReply("wrong reply: `actions` must be finite numbers, got NaN or infinity")
     with np.errstate(over="ignore"):  # an infinity is outside every range

@@ -87,8 +87,8 @@ ROBOT = CommandLine(
     Settings,
     (
         "profile", "task", "instruction", "seconds", "sessions", "json", "seed", "ratio", "pacing", "can", "shift",
-        "policy.checkpoint", "policy.size", "system1.period_s", "system2.remote", "recorder.enabled", "console.enabled",
-        "console.port", "arms.start",
+        "policy.checkpoint", "policy.server", "policy.size", "system1.period_s", "system2.remote", "recorder.enabled",
+        "console.enabled", "console.port", "arms.start",
     ),
     values=profile_values,
     check=_check_robot,

@@ -49,11 +49,26 @@ def test_pictures_that_a_policy_fills_in_itself_are_not_asked_for(tmp_path: Path
     assert set(read(write(tmp_path, "pi0", empty), "m").names()) == set(NAMES)
 
 
+def test_its_id_is_that_of_what_decides_what_it_does(tmp_path: Path) -> None:
+    one, same, other = (write(tmp_path / name, "act") for name in ("one", "same", "other"))
+    (other / "model.safetensors").write_bytes((other / "model.safetensors").read_bytes() + b"x")
+    (same / "README.md").write_text("a card")
+    assert read(one, "m").id() == read(same, "m").id() != read(other, "m").id()
+
+
 def test_a_data_set_with_one_picture_names_it_image() -> None:
     assert camera_name("observation.image") == "image" and camera_name("observation.images.top") == "top"
 
 
 REFUSED: list[tuple[str, Change, str]] = [
+    ("act", lambda c: c.pop("chunk_size"), "config.json says None for chunk_size; save the policy with lerobot again"),
+    ("diffusion", lambda c: c.update(n_action_steps="8"), "config.json says '8' for n_action_steps"),
+    ("diffusion", lambda c: c.update(n_obs_steps=0), "config.json says 0 for n_obs_steps"),
+    (
+        "act",
+        lambda c: c["input_features"].update({f"observation.{NAMES[0]}": {"type": "VISUAL", "shape": [3, 480, 640]}}),
+        "two of its cameras have one name",
+    ),
     ("act", lambda c: c.update(type="vqbet"), "is a policy of type 'vqbet'; expected act, diffusion, smolvla, pi0"),
     ("act", lambda c: c["input_features"]["observation.state"].update(shape=[6]), "observation.state has 6 numbers"),
     ("act", lambda c: c["output_features"]["action"].update(shape=[7]), "action has 7 numbers; expected 14 joints"),

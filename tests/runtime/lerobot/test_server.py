@@ -51,7 +51,7 @@ class Brightness:
         if task == "fail":
             raise RuntimeError("out of\nmemory")
         moved = seen.q + seen.pictures["head"].mean() / 255 * 0.1
-        return np.tile(moved if task != "burst" else np.full(14, np.nan), (100, 1)).astype(np.float32)
+        return np.tile(moved if task != "burst" else np.full(14, np.nan), (50, 1)).astype(np.float32)
 
 
 @contextmanager
@@ -95,7 +95,7 @@ def test_our_client_gets_its_chunks_without_a_flag(tmp_path: Path) -> None:
                 chunk = client.predict_chunk(
                     Observation(sets, ready_pose() - 0.1, "put the cup down", None, 0.0, np.zeros((0, 14)), 1)
                 )
-                np.testing.assert_allclose(chunk, np.tile(ready_pose() - 0.1 + 0.1 * number, (100, 1)), atol=1e-6)
+                np.testing.assert_allclose(chunk, np.tile(ready_pose() - 0.1 + 0.1 * number, (50, 1)), atol=1e-6)
         finally:
             client.close()
     assert policy.begun == 2 and policy.tasks == ["put the cup down"] * 2, (

@@ -67,11 +67,11 @@ def refused(policy: RemotePolicy, within_s: float = _REACHED_S) -> str:
 
 
 def comes_back(policy: RemotePolicy) -> None:
-    """A chunk comes at last."""
+    """A chunk comes at last, that of `standing`."""
     deadline_s = time.monotonic() + _REACHED_S
     while True:
         try:
-            assert policy.predict_chunk(observed()).shape == (50, 14)
+            np.testing.assert_array_equal(policy.predict_chunk(observed()), np.tile(READY, (50, 1)))
             return
         except NoChunk:
             assert time.monotonic() < deadline_s
@@ -125,12 +125,14 @@ def test_a_server_that_dies_and_returns_is_found_again() -> None:
 
 def test_a_late_reply_is_dropped_and_never_taken_for_another() -> None:
     slow_s = [2 * REPLY_S]
+    late = np.tile(READY, (50, 1))
+    late[:, 0] += 0.01
 
-    def answer(seen: dict[str, Any]) -> bytes:
-        number = seen["state"][0]
-        if slow_s:
-            time.sleep(slow_s.pop())
-        return chunk(np.full((50, 14), number, np.float32) * 0)
+    def answer(_: dict[str, Any]) -> bytes:
+        if not slow_s:
+            return standing()
+        time.sleep(slow_s.pop())
+        return chunk(late)
 
     with ForeignServer(answer) as server, remote(server) as policy:
         assert f"no reply within {REPLY_S:g} s" in refused(policy, 1.5 * REPLY_S)
@@ -203,28 +205,38 @@ def test_its_clients_are_not_sent_elsewhere() -> None:
     assert other.clients == 0
 
 
-def test_another_policy_at_the_same_address_moves_nothing() -> None:
-    with ForeignServer(lambda _: standing()) as server, remote(server) as policy:
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ({}, {"dt_s": 0.02}, "says 0.02 for dt_s, but --policy.wire.dt_s is 0.04"),
+        (SAID, {"dt_s": 0.04}, "no longer says action_horizon, actions, cameras, pictures, state, takes, as it did at first"),
+        (SAID | {"checkpoint": "a"}, SAID | {"checkpoint": "b"}, "says b for checkpoint, but --policy.wire.checkpoint is a"),
+        ({"policy": "pi0"}, {"policy": "act"}, "says policy 'act', at first 'pi0'"),
+    ],
+)  # fmt: skip
+def test_another_policy_at_the_same_address_moves_nothing(
+    first: dict[str, Any], second: dict[str, Any], said: str
+) -> None:
+    words = ("--policy.wire.reply_s", "1") if "cameras" in first else UNSAID
+    with ForeignServer(lambda _: standing(), first) as server, remote(server, *words) as policy:
         policy.predict_chunk(observed())
         server.stop()
-        with ForeignServer(lambda _: standing(), {"dt_s": 0.02}, port=server.port) as other:
+        with ForeignServer(lambda _: standing(), second, port=server.port) as other:
             deadline_s = time.monotonic() + _REACHED_S
-            while "says 0.02 for dt_s, but --policy.wire.dt_s is 0.04" not in refused(policy):
+            while said not in refused(policy):
                 assert time.monotonic() < deadline_s
                 time.sleep(0.05)
             assert other.seen == []
 
 
-def test_a_server_that_says_less_than_before_is_another_one() -> None:
-    with ForeignServer(lambda _: standing(), SAID) as server, remote(server, "--policy.wire.reply_s", "1") as policy:
+def test_what_a_server_says_besides_may_change() -> None:
+    """Its load or its build says nothing of the policy."""
+    first, second = SAID | {"uptime_s": 4, "policy": "act"}, SAID | {"uptime_s": 1, "policy": "act"}
+    with ForeignServer(lambda _: standing(), first) as server, remote(server, "--seed", "1") as policy:
         policy.predict_chunk(observed())
         server.stop()
-        with ForeignServer(lambda _: standing(), {"dt_s": 0.04}, port=server.port) as other:
-            deadline_s = time.monotonic() + _REACHED_S
-            while "no longer says cameras, frame, grippers, pictures, prefix, targets" not in refused(policy):
-                assert time.monotonic() < deadline_s
-                time.sleep(0.05)
-            assert other.seen == []
+        with ForeignServer(lambda _: standing(), second, port=server.port):
+            comes_back(policy)
 
 
 @pytest.mark.parametrize(
@@ -314,6 +326,13 @@ def patient(server: ForeignServer, *flags: str) -> AbstractContextManager[Patien
             policy.close()
 
     return opened()
+
+
+def test_an_evaluation_asks_once_where_the_server_refuses() -> None:
+    with ForeignServer(lambda _: "Traceback\nKeyError: 'state'") as server, patient(server) as policy:
+        with pytest.raises(RuntimeFault, match="refused: KeyError: 'state'"):
+            policy.predict_chunk(observed())
+        assert len(server.seen) == 1
 
 
 def test_an_evaluation_waits_for_its_chunk_and_ends_without_a_server() -> None:

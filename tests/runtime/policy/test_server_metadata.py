@@ -112,6 +112,22 @@ def test_its_id_is_that_of_address_and_units_and_not_of_its_key() -> None:
     patient = completed(load_settings([*SERVER, "--policy.wire.reply_s", "5"]), OURS)
     slower = completed(load_settings(list(SERVER)), OURS | {"dt_s": 0.05})
     assert policy_id(one) == policy_id(patient) != policy_id(slower)
+    trained, further = (completed(load_settings(list(SERVER)), OURS | {"checkpoint": name}) for name in ("a", "b"))
+    assert len({policy_id(one), policy_id(trained), policy_id(further)}) == 3, (
+        "else a sweep would take the other's results"
+    )
+
+
+@pytest.mark.parametrize("value", [7, "", "x" * 201, None])
+def test_a_checkpoint_is_named_by_a_text(value: object) -> None:
+    with pytest.raises(RuntimeFault, match="its checkpoint must be a text of 1 to 200 letters"):
+        completed(load_settings(list(SERVER)), OURS | {"checkpoint": value})
+
+
+@pytest.mark.parametrize("value", [50.5, 0, True, "50"])
+def test_a_chunk_has_a_whole_number_of_targets(value: object) -> None:
+    with pytest.raises(RuntimeFault, match="its action_horizon must be"):
+        completed(load_settings(list(SERVER)), OURS | {"action_horizon": value})
 
 
 def test_a_server_that_was_not_asked_has_no_needs() -> None:

@@ -66,6 +66,20 @@ def test_a_wrong_one_is_refused_as_a_whole(actions: Any, said: str) -> None:
     assert said in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize(("count", "taken"), [(50, True), (49, False), (51, False), (1, False)])
+def test_a_length_that_was_announced_is_held_to(count: int, taken: bool) -> None:
+    """A chunk that is shorter than its committed targets would be none."""
+    settings = load_settings(["--policy.server", "ws://127.0.0.1:8000", "--policy.wire.targets", "50"])
+    reply = {"actions": np.tile(ready_pose(), (count, 1))}
+    if taken:
+        assert len(server_reply.read(reply, ABSOLUTE, ready_pose(), settings)) == count
+        return
+    with pytest.raises(
+        WrongReply, match=rf"must be 50 targets, as --policy.wire.targets or the server said, got {count}"
+    ):
+        server_reply.read(reply, ABSOLUTE, ready_pose(), settings)
+
+
 @pytest.mark.parametrize("reply", [None, [], "actions", 3, {"action": np.zeros((10, 14))}])
 def test_what_holds_no_actions_is_refused(reply: Any) -> None:
     with pytest.raises(WrongReply, match="`actions` must be an array"):

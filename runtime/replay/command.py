@@ -103,7 +103,7 @@ def _verdict(session: Session, reworded: int) -> str:
 
 
 def _say_what_if(session: Session) -> None:
-    if '"server":"ws' in session.metadata.get("settings", ""):  # it has no System 2
+    if settings_from_json(session.metadata["settings"]).policy.server:  # it has no System 2
         say_next(
             "see the effect of another blend", "replay", session.path.parent, "--what-if", "--trajectory.blend", "none"
         )
@@ -134,7 +134,7 @@ def _paced(session: Session, options: ReplayFlags) -> int:
 
 def _what_if(session: Session, out: Path | None, given: dict[str, Any]) -> int:
     from runtime.policy.opening import open_policy
-    from runtime.replay import what_if
+    from runtime.replay import side_by_side, what_if, written_session
     from runtime.replay.stored_embeddings import StoredEmbeddings
 
     with waiting("sorting messages"):
@@ -152,11 +152,11 @@ def _what_if(session: Session, out: Path | None, given: dict[str, Any]) -> int:
             reported = lambda share: shown.update(round(100 * share) - shown.n)  # noqa: E731
             messages = what_if.WhatIf(origin, settings, policy, stored, list(names(given))).run(reported)
     with waiting(f"writing {out}"):
-        after = what_if.write(session, settings, messages, out)
+        after = written_session.write(session, settings, messages, out)
     recorded = [(topic, message) for (topic, _, _), message in origin.index.messages.items()]
-    before = what_if.tabled(origin.settings, recorded, session.path.parent.name)
-    say("\n".join(what_if.compared(before, after)))
-    say(what_if.departed(origin.index, messages))
+    before = written_session.tabled(origin.settings, recorded, session.path.parent.name)
+    say("\n".join(side_by_side.compared(before, after)))
+    say(side_by_side.departed(origin.index, messages))
     say(f"video2act: written to {out}")
     say_next("compare both", "console", "--sessions", out.parent)
     return 0

@@ -3,48 +3,31 @@ Called by command.py.
 
 Pictures, joints, commands and the median durations of both systems stay as they were recorded; both systems and the arms
 process run again, by the rules of the virtual clock. It is an open loop: the recorded robot does not go where it is sent now.
-So System 1 goes on seeing the recorded joints, and to the safety layer the arms follow perfectly: it tells what would have been
-commanded, not where that would have led. The chunks of a policy server stay as they were recorded, when they were recorded.
+So System 1 goes on seeing the recorded joints, and to the safety layer the arms follow perfectly: it shows what would have been
+commanded, not where that would have led. A policy server's chunks keep their recorded values and times.
 """
 
-import json
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from statistics import median
 from typing import Any
 
-import numpy as np
-
-from drivers.cobot_magic import CAMERAS, WITHOUT_GRIPPERS
 from runtime.arms import state as arms_state
 from runtime.arms import step as arms_step
 from runtime.arms.process import execution
-from runtime.config.loading import public_settings_json, settings_from_json
+from runtime.config.loading import settings_from_json
 from runtime.config.settings import Settings
 from runtime.errors import SessionError
-from runtime.host import plain_file
-from runtime.messaging import codec, messages
+from runtime.messaging import messages
 from runtime.messaging.topics import topic_of
-from runtime.messaging.upgrades import SCHEMA_NUMBER
 from runtime.policy.opening import Policy
 from runtime.policy.protocols import EncodedInstruction
 from runtime.process.role import Role
 from runtime.replay.index import Index, Missing
-from runtime.session import table_file
-from runtime.session.format import (
-    EMBEDDING_SUFFIX,
-    FILE_NAME,
-    LARGEST_PICTURE_BYTES,
-    ORIGIN,
-    SUMMARY_NAME,
-    schema_hash,
-)
+from runtime.replay.written_session import Topical
 from runtime.session.reader import Session
-from runtime.session.summary import Accumulator
-from runtime.session.writer import SessionWriter
 from runtime.systems.virtual_clock import VirtualClock, VirtualSystem1, VirtualSystem2
 
 _REPLACED = (
@@ -54,7 +37,6 @@ _REPLACED = (
 _TO_BOTH = (messages.Episode, messages.Instruction, messages.Embedding)
 _OF_THE_ARMS = ("safety", "trajectory")  # settings that decide what becomes of a chunk, not which chunk is made
 _USUAL_S = (0.045, 0.11)  # of a run of System 1 and 2, where the session holds none; as evaluation's (world.Latencies)
-Topical = tuple[str, messages.Message]
 
 
 @dataclass(frozen=True)
@@ -263,101 +245,3 @@ class WhatIf:
         self._made.append(("conditions", made))
         self._systems[0].hear(made)
         self._systems[0].advance()
-
-
-def tabled(settings: Settings, arrived: Iterable[Topical], session: str) -> dict[str, Any]:
-    """The table of a run, as its recorder would have made it."""
-    accumulator = Accumulator(settings.arms.rate_hz)
-    for topic, message in arrived:
-        accumulator.add(topic, message)
-        if isinstance(message, messages.Frame):
-            accumulator.picture(message.camera, message.seq)
-    return accumulator.table(0, session)
-
-
-def write(origin: Session, settings: Settings, arrived: Sequence[Topical], folder: Path) -> dict[str, Any]:
-    """Write the result as a session of its own, with the pictures of the other: the console lists it and shows both side by
-    side.
-
-    Returns:
-        Its table.
-
-    Raises:
-        SessionError: The disk is full.
-    """
-    folder.mkdir(parents=True)
-    writer = SessionWriter(folder / FILE_NAME, _wall_offset_ns(origin))
-    name = origin.path.parent.name
-    schema = {"schema": str(SCHEMA_NUMBER), "schema_hash": schema_hash()}
-    writer.metadata(origin.metadata | schema | {"settings": public_settings_json(settings), ORIGIN: name})
-    begin_ns = arrived[0][1].stamp_ns if arrived else 0
-    for attached, data in origin.attachments.items():
-        if attached.endswith(EMBEDDING_SUFFIX):
-            writer.attachment(attached, data, begin_ns)
-    for topic, message in arrived:
-        writer.message(topic, message, codec.encode(message))
-        jpeg = origin.jpeg(message.camera, message.seq) if isinstance(message, messages.Frame) else None
-        if isinstance(message, messages.Frame) and jpeg is not None:
-            writer.picture(message.camera, message.seq, jpeg, message.capture_ns)
-    table = tabled(settings, arrived, str(folder))
-    writer.metadata({"summary": json.dumps(table | {"session": folder.name})})
-    writer.close()
-    if writer.fault:
-        raise SessionError(writer.fault)
-    table_file.write(folder / SUMMARY_NAME, table | {ORIGIN: name})
-    for camera in CAMERAS:
-        with suppress(OSError):
-            picture = plain_file.read(origin.path.parent / f"{camera}.png", LARGEST_PICTURE_BYTES)
-            (folder / f"{camera}.png").write_bytes(picture)
-    return table
-
-
-def _wall_offset_ns(origin: Session) -> int:
-    try:
-        return int(origin.metadata.get("wall_offset_ns", "0"))
-    except ValueError:  # damaged; it is a label only
-        return 0
-
-
-_FIGURES = (
-    ("runs of System 1", "system1_runs"),
-    ("runs of System 2", "system2_runs"),
-    ("runs of System 1 for each run of System 2", "ratio_measured"),
-    ("age of conditions, ms (p50)", "condition_age_ms.p50"),
-    ("velocity step at a seam, rad/s (p99)", "seam_velocity_jump_rad_s.p99"),
-    ("share of ticks in RUNNING", "running_fraction"),
-    ("share of RUNNING ticks changed by a limit", "limited_fraction"),
-    ("holds", "holds"),
-)
-
-
-def compared(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[str]:
-    """Lines with both tables' figures side by side."""
-
-    def figure(table: Mapping[str, Any], path: str) -> str:
-        value: Any = table
-        for name in path.split("."):
-            value = value.get(name) if value is not None else None
-        return "-" if value is None else f"{value:g}"
-
-    lines = [f"{'':<40}{'recorded':>12}{'what if':>12}"]
-    return lines + [f"{name:<40}{figure(before, path):>12}{figure(after, path):>12}" for name, path in _FIGURES]
-
-
-def departed(origin: Index, arrived: Sequence[Topical]) -> str:
-    """One line: how far the commands would have been from those that were sent, over the ticks at which both were running."""
-    apart: list[float] = []
-    first: messages.SafetyState | None = None
-    for topic, message in arrived:
-        if isinstance(message, messages.SafetyState) and message.mode == "FAULT" and first is None:
-            first = message
-        if not isinstance(message, messages.ArmTarget):
-            continue
-        was = origin.messages.get((topic, message.epoch, message.seq))
-        if isinstance(was, messages.ArmTarget) and was.mode == message.mode == "RUNNING":
-            apart.append(float(np.abs(was.q - message.q)[WITHOUT_GRIPPERS].max()))
-    reported = f"; it would have ended in FAULT: {'; '.join(first.reasons)}" if first is not None else ""
-    if not apart:
-        return f"the two are never RUNNING at the same time{reported}"
-    p50, p99 = np.percentile(apart, [50, 99])
-    return f"distance of the commanded joints: {p50:.3f} rad p50, {p99:.3f} p99, {max(apart):.3f} max{reported}"

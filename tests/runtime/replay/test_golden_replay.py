@@ -25,7 +25,8 @@ from runtime.replay.comparison import Report
 from runtime.replay.flags import Stepping
 from runtime.replay.lockstep import replay
 from runtime.replay.stored_embeddings import StoredEmbeddings
-from runtime.replay.what_if import Origin, WhatIf, write
+from runtime.replay.what_if import Origin, WhatIf
+from runtime.replay.written_session import write
 from runtime.session import reader
 from runtime.session.episodes import episodes
 

@@ -116,7 +116,8 @@ SAYINGS = """() => {
 def test_ages_and_the_round_trip_are_those_of_the_link(robot: StandInRobot, show: Open) -> None:
     with far(robot, show, 0.8) as (page, _):
         page.wait_for_timeout(2000)
-        assert 800 <= page.evaluate("window.video2act.link.roundTripMs") < 1600
+        until(page, "window.video2act.link.roundTripMs < 1600")  # a busy machine's own share of one answer passes
+        assert page.evaluate("window.video2act.link.roundTripMs") >= 800
         drawn: dict[str, dict[str, Any]] = page.evaluate("window.video2act.drawn")
         for camera, row in drawn.items():
             assert true_age_ms(row) > 400, "it cannot be younger than its way"

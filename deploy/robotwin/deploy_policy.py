@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from models.data.hdf5 import ROBOTWIN_STROKE_M
+from models.data.hdf5_layouts import STROKE_M
 from runtime.config.loading import load_settings
 from runtime.config.settings import Settings
 from runtime.evaluation import robotwin
@@ -35,7 +35,7 @@ def get_model(usr_args: dict[str, Any]) -> Model:
     checkpoint = Path(__file__).resolve().parent / usr_args["checkpoint"]
     settings = load_settings(["--policy.checkpoint", str(checkpoint), *flags])
     latencies = Latencies.of(usr_args.get("latencies") or {})
-    return Model(settings, open_policy(settings), latencies, float(usr_args.get("gripper_stroke_m", ROBOTWIN_STROKE_M)))
+    return Model(settings, open_policy(settings), latencies, float(usr_args.get("gripper_stroke_m", STROKE_M)))
 
 
 def encode_obs(observation: dict[str, Any]) -> dict[str, Any]:

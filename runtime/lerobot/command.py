@@ -38,7 +38,7 @@ def _serve(flags: LerobotFlags) -> None:
     least, most = RATE_HZ
     if not least <= rate_hz <= most:
         raise SettingsError(
-            f"--lerobot {folder}: its data set has {rate_hz:g} frames a second; give --rate-hz {least:g} to {most:g}"
+            f"--lerobot {folder}: its data set says {rate_hz:g} frames/s; give --rate-hz {least:g} to {most:g}"
         )
     _say(f"loading {found.kind} from {folder} onto {flags.device}, {rate_hz:g} targets per second")
     torchvision_operators.name_missing()

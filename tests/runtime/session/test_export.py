@@ -102,8 +102,12 @@ def test_other_programs_formats_are_written_too(
 ) -> None:
     sessions = [str(recorded(build, tmp_path / name)) for name in ("one", "two")]
     assert export.main([*sessions, "--to", "rdt", "--out", str(tmp_path / "out")]) == 0
-    names = sorted(path.name for path in (tmp_path / "out" / "a_task").iterdir())
-    assert names == ["episode_0.hdf5", "episode_1.hdf5", "expanded_instruction_gpt-4-turbo.json"]
+    written = tmp_path / "out" / "a_task"
+    files = {path.relative_to(written).as_posix() for path in written.rglob("*") if path.is_file()}
+    assert files == {
+        f"episode_{place}/{name}" for place in (0, 1)
+        for name in (f"episode_{place}.hdf5", "expanded_instruction_gpt-4-turbo.json")
+    }  # fmt: skip
     assert "--data.layout rdt --out DIR" in capsys.readouterr().out, "so is it read again"
     with pytest.raises(RuntimeFault, match="already exists; give another folder"):
         export.main([*sessions, "--to", "rdt", "--out", str(tmp_path / "out")])

@@ -20,7 +20,13 @@ from models.data.episode import Episode
 from runtime import cli
 
 ROOT = Path(__file__).parents[2]
-NO_COMMANDS = {"setup", "find_python", "test", "mutate", "policy_server"}  # of the repository, not of the installed program
+NO_COMMANDS = {
+    "setup",
+    "find_python",
+    "test",
+    "mutate",
+    "policy_server",
+}  # of the repository, not of the installed program
 HEAVY = ("torch", "diffusers", "transformers", "mujoco", "onnxruntime", "numba", "h5py", "pyarrow")
 WIDTH = 90
 # Each line of the command, in one process, for it takes a second to start: status, output, and what was loaded until then.

@@ -12,7 +12,8 @@ from models import hub_policy, json_file
 from models.config.part import Part
 from models.config.policy import PolicyConfig
 from models.errors import ModelError
-from models.requirements import KINDS, Requirements, needs_of
+from models.families import CONFIGS, Config, needs_of
+from models.requirements import Requirements
 
 SINGLE = "model.safetensors"
 INDEX = "model.safetensors.index.json"
@@ -20,6 +21,7 @@ CHECKSUMS = "checksums.json"
 ABOUT = "checkpoint.json"
 FORMAT = 2
 """Of a checkpoint's folder. 1: without ABOUT; always a Video2Act policy."""
+_FIRST = "video2act"  # the family of a folder that names none
 _BLOCK_BYTES = 1 << 20  # read and hashed at once; chosen: 1 MiB, so that a file of gigabytes needs no memory
 _UNKNOWN_TO_CONFIG = ("picture", "picture_rate_hz", "gripper_open_m")
 
@@ -28,11 +30,11 @@ class About(Part):
     """`checkpoint.json`: what a robot must have for a checkpoint, readable without knowing its kind of policy."""
 
     format: int = Field(default=FORMAT, ge=2, le=FORMAT)
-    policy: str = KINDS[0]
+    policy: str = _FIRST
     needs: Requirements
 
 
-def checkpoint_id(config: PolicyConfig, folder: Path | None, seed: int) -> str:
+def checkpoint_id(config: Config, folder: Path | None, seed: int) -> str:
     """16 hexadecimal digits of a hash over configuration and weights, by which processes and sessions know a policy.
 
     Of the weights the file in `folder` is hashed; of shards their index, which names the hash of all tensors; of an untrained
@@ -73,30 +75,34 @@ def no_checkpoint(path: Path) -> str:
     return "holds no checkpoint; give a folder that ./launch/train.sh wrote"
 
 
-def stored_config(folder: Path) -> PolicyConfig:
-    """`config.json` of a checkpoint. Raises ModelError with the first thing that is wrong with it."""
+def stored_config(folder: Path) -> Config:
+    """`config.json` of a checkpoint of any family. Raises ModelError with the first thing that is wrong with it."""
     if hub_policy.parts(str(folder)) is not None and not folder.exists():
         raise ModelError(f"checkpoint {folder}: {no_checkpoint(folder)}")
     remedy = "give a folder that ./launch/train.sh wrote"
-    return json_file.group(PolicyConfig, folder / "config.json", f"checkpoint {folder}: config.json", remedy)
+    about = _about(folder)
+    family = CONFIGS[_FIRST if about is None else about.policy]
+    return json_file.group(family, folder / "config.json", f"checkpoint {folder}: config.json", remedy)
 
 
-def stored_needs(folder: Path, config: PolicyConfig) -> Requirements:
+def video2act_config(folder: Path) -> PolicyConfig:
+    """`config.json` of a Video2Act checkpoint. Raises ModelError, also for one of another family."""
+    found = stored_config(folder)
+    if not isinstance(found, PolicyConfig):
+        raise ModelError(f"checkpoint {folder}: is a Video Policy; give one of Video2Act")
+    return found
+
+
+def stored_needs(folder: Path, config: Config) -> Requirements:
     """What a checkpoint needs of a robot; one of format 1 needs what its configuration says.
 
     `config` is that of the policy to be made, and may differ from the stored one: a training begins with the weights that fit.
     Raises ModelError when `checkpoint.json` is damaged, of a later version, or contradicts `config.json`.
     """
-    path = folder / ABOUT
-    if not path.is_file():
+    about = _about(folder)
+    if about is None:
         return needs_of(config)
     derived = needs_of(stored_config(folder))
-    remedy = "update video2act, or give another checkpoint"
-    about = json_file.group(About, path, f"checkpoint {folder}: {ABOUT}", remedy)
-    if about.policy not in KINDS:
-        raise ModelError(
-            f"checkpoint {folder}: unknown policy {about.policy!r:.40} (known: {', '.join(KINDS)}); update video2act"
-        )
     for name in Requirements.model_fields:
         theirs, ours = getattr(about.needs, name), getattr(derived, name)
         if theirs != ours and name not in _UNKNOWN_TO_CONFIG:
@@ -105,3 +111,16 @@ def stored_needs(folder: Path, config: PolicyConfig) -> Requirements:
                 "train it again, or give another checkpoint"
             )
     return needs_of(config).model_copy(update={name: getattr(about.needs, name) for name in _UNKNOWN_TO_CONFIG})
+
+
+def _about(folder: Path) -> About | None:
+    """`checkpoint.json`; None in a folder of format 1. Raises ModelError when it is damaged, or of a later version."""
+    path = folder / ABOUT
+    if not path.is_file():
+        return None
+    remedy = "update video2act, or give another checkpoint"
+    about = json_file.group(About, path, f"checkpoint {folder}: {ABOUT}", remedy)
+    if about.policy not in CONFIGS:
+        known = ", ".join(CONFIGS)
+        raise ModelError(f"checkpoint {folder}: unknown policy {about.policy!r:.40} (known: {known}); update video2act")
+    return about

@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeVar, cast
 import torch
 from torch import nn
 
-from models.config.policy import PolicyConfig
+from models.families import Config
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -33,13 +33,12 @@ def hollow() -> AbstractContextManager[None]:
     return cast(AbstractContextManager[None], init_empty_weights(include_buffers=False))
 
 
-def usual_type(config: PolicyConfig, device: torch.device) -> torch.dtype:
+def usual_type(config: Config, device: torch.device) -> torch.dtype:
     """What a policy's networks compute in: bfloat16 on a GPU where the video model is published in it, else float32.
 
     `small`'s weights are its own: in bfloat16 its tokens are off by a tenth of what tells one window from another.
     """
-    published = config.published.video is not None
-    return torch.bfloat16 if published and device.type == "cuda" else torch.float32
+    return torch.bfloat16 if config.has_published and device.type == "cuda" else torch.float32
 
 
 def sent(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:

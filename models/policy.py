@@ -21,6 +21,11 @@ class InstructionEmbedding:
     language: torch.Tensor
     video: VideoText
 
+    @classmethod
+    def of_pooled(cls, pooled: torch.Tensor) -> "InstructionEmbedding":
+        """That of a policy that reads one token (1, D) alone."""
+        return cls(pooled[:, None], VideoText(pooled[:, None], pooled))
+
 
 @dataclass(frozen=True)
 class ConditionTokens:

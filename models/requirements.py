@@ -14,9 +14,6 @@ from models.config.policy import CAMERAS, JOINT_LAYOUT, PolicyConfig
 from models.config.qformer import QFormer
 from models.errors import ModelError
 
-KINDS = ("video2act",)
-"""Policies that this version runs."""
-
 
 class PictureSize(Part):
     """The size of every camera's pictures."""

@@ -148,9 +148,11 @@ def full_wan() -> PolicyConfig:
     return full().model_copy(update=changes)
 
 
+SIZES = {"small": small, "full": full, "full-wan": full_wan}
+
+
 def by_name(name: str) -> PolicyConfig:
-    """The configuration of a size: `small`, `full` or `full-wan`. Raises ModelError for another name."""
-    sizes = {"small": small, "full": full, "full-wan": full_wan}
-    if name not in sizes:
-        raise ModelError(f"unknown policy size {name!r}; choose one of {', '.join(sizes)}")
-    return sizes[name]()
+    """The configuration of a size of Video2Act. Raises ModelError for another name."""
+    if name not in SIZES:
+        raise ModelError(f"unknown policy size {name!r}; choose one of {', '.join(SIZES)}")
+    return SIZES[name]()

@@ -6,11 +6,11 @@ Called by runtime/policy/weights.py, which fetches, and by models/published.py, 
 from pathlib import Path
 from typing import Literal
 
-from models.config.policy import PolicyConfig
 from models.config.source import Source
 from models.data import foreign_files
+from models.families import Config
 
-PartName = Literal["video", "transformer", "image", "text", "head", "video_unet"]
+PartName = Literal["video", "transformer", "image", "text", "head", "video_unet", "clip_text"]
 OF_TORCH = (".pt", ".pth", ".bin")
 """How the files end that torch.save writes, as trainers name them."""
 
@@ -28,6 +28,7 @@ FILES: dict[PartName, tuple[str, ...]] = {
     "video_unet": tuple(  # of Video Policy; the repository also holds each file in half precision
         f"{folder}/{file}" for folder in ("unet", "vae") for file in ("config.json", "diffusion_pytorch_model.safetensors")
     ),
+    "clip_text": ("config.json", "model.safetensors", *_TOKENIZER),
 }  # fmt: skip
 
 
@@ -36,14 +37,7 @@ def holds_weights(folder: Path) -> bool:
     return foreign_files.holds(folder, lambda path: path.suffix in (".safetensors", *OF_TORCH))
 
 
-def sources(config: PolicyConfig) -> dict[PartName, Source]:
+def sources(config: Config) -> dict[PartName, Source]:
     """Where each published part of a policy comes from; parts of its own are left out."""
-    published = config.published
-    found: dict[PartName, Source | None] = {
-        "video": published.video,
-        "transformer": published.transformer,
-        "image": published.image,
-        "text": published.text,
-        "head": published.head,
-    }
-    return {part: source for part, source in found.items() if source is not None}
+    found = dict(config.published)
+    return {part: found[part] for part in FILES if found.get(part) is not None}

@@ -80,6 +80,11 @@ class PolicyConfig(Part):
         return self.image_resize or self.resize
 
     @property
+    def has_published(self) -> bool:
+        """Whether the video model's weights were published, in half precision."""
+        return self.published.video is not None
+
+    @property
     def hears_video(self) -> bool:
         """Whether System 1 is given System 2's tokens."""
         return self.inputs in ("all", "no_head")

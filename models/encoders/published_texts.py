@@ -11,7 +11,7 @@ import torch
 from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import HunyuanVideoPipeline
 from diffusers.pipelines.wan.pipeline_wan import WanPipeline
 from transformers.models.auto.tokenization_auto import AutoTokenizer
-from transformers.models.clip.modeling_clip import CLIPTextModel
+from transformers.models.clip.modeling_clip import CLIPTextModel, CLIPTextModelWithProjection
 from transformers.models.llama.modeling_llama import LlamaModel
 from transformers.models.t5.modeling_t5 import T5EncoderModel
 from transformers.models.umt5.modeling_umt5 import UMT5EncoderModel
@@ -67,6 +67,15 @@ def wan_texts(folder: Path, config: Wan, texts: Sequence[str]) -> list[VideoText
         return VideoText(states, states.new_zeros(1, 0))
 
     return [read(text) for text in texts]
+
+
+def clip_tokens(folder: Path, width: int, texts: Sequence[str]) -> list[torch.Tensor]:
+    """The projected token (1, `width`) of each text under CLIP's text tower, as Video Policy reads it (OpenCLIP ViT-H/14)."""
+    model, tokenizer = transformers_model(CLIPTextModelWithProjection, folder, torch.float32), _tokenizer(folder)
+    _check_width(folder, model.config.projection_dim, width, "text.width")
+    most = model.config.max_position_embeddings
+    read = [tokenizer(text, truncation=True, max_length=most, return_tensors="pt") for text in texts]
+    return [model(**ids).text_embeds for ids in read]
 
 
 def _tokenizer(folder: Path) -> Any:

@@ -25,6 +25,7 @@ class ActionSampler(nn.Module):
         noisy: torch.Tensor,
         s: torch.Tensor,
         features: torch.Tensor,
+        moment: torch.Tensor,
         prefix: torch.Tensor,
         committed: torch.Tensor,
     ) -> torch.Tensor:
@@ -37,6 +38,7 @@ class ActionSampler(nn.Module):
             noisy: (B, H, J) float32, normalised targets and noise of level s.
             s: (B,) float32.
             features: (B, F) of the same level.
+            moment: (B, M) of ActionUnet.moment.
             prefix: (B, H, J) float32, the committed targets, normalised, in their places.
             committed: (B, H) bool, which targets are.
 
@@ -46,17 +48,23 @@ class ActionSampler(nn.Module):
         factors = edm.scalings(s)
         dtype = next(self.network.parameters()).dtype
         entry = (noisy * edm.per_sample(factors.entry, noisy)).to(dtype)
-        output = self.network(entry, factors.noise, features, prefix.to(dtype), committed).float()
+        output = self.network(entry, factors.noise, features, moment, prefix.to(dtype), committed).float()
         clean = noisy * edm.per_sample(factors.skip, noisy) + output * edm.per_sample(factors.out, noisy)
         return torch.where(committed[..., None], prefix, clean)
 
     def sample(
-        self, features: torch.Tensor, noise: torch.Tensor, prefix: torch.Tensor, committed: torch.Tensor
+        self,
+        features: torch.Tensor,
+        moment: torch.Tensor,
+        noise: torch.Tensor,
+        prefix: torch.Tensor,
+        committed: torch.Tensor,
     ) -> torch.Tensor:
         """A chunk. Deterministic; one imagination's features serve any number of them.
 
         Args:
             features: (B, S, G, F) of an imagination.
+            moment: (B, M) of ActionUnet.moment.
             noise: (B, H, J) float32 standard normal; stays unchanged.
             prefix: as `denoise`.
             committed: as `denoise`.
@@ -74,7 +82,7 @@ class ActionSampler(nn.Module):
                 f"features: expected shape {wanted}, got {tuple(features.shape[1:])}; use one checkpoint's parts"
             )
         x = edm.beginning(noise, edm.levels(config)[0])
-        asked = (prefix.repeat(sets, 1, 1), committed.repeat(sets, 1))
+        asked = (moment.repeat(sets, 1), prefix.repeat(sets, 1, 1), committed.repeat(sets, 1))
         for place, (level, following) in enumerate(edm.pairs(config)):
             given = (
                 features[:, place].transpose(0, 1).flatten(0, 1)

@@ -1,6 +1,7 @@
 """The action network: a U-Net over a chunk's targets, conditioned by FiLM (Perez et al. 2018), as in Diffusion Policy.
 
-Made by action_sampler.py. Legend: B batch, C channels, H targets, J joints, F feature numbers, D numbers of all conditions.
+Made by action_sampler.py. Legend: B batch, C channels, H targets, J joints, F feature numbers,
+D numbers of all conditions, M of the moment.
 """
 
 import torch
@@ -8,7 +9,10 @@ from torch import nn
 
 from models.layers import sinusoid
 from models.video_policy.config import VideoPolicyConfig
+from models.video_policy.newest import Newest, Seen
 
+_AGE_UNIT_S = 0.01
+"""What ages are embedded in. Chosen, as for Video2Act: the fastest sinusoid turns once in 63 ms, the time of two frames."""
 _TIME_RATIO = 4  # of the hidden layer that embeds the noise level (Diffusion Policy)
 
 
@@ -29,7 +33,7 @@ class _Block(nn.Module):
 
 
 class ActionUnet(nn.Module):
-    """Reads a noisy chunk, the targets that are committed, one denoising step's features and the noise level."""
+    """Reads a noisy chunk, committed targets, one denoising step's features, how old they are, and the noise level."""
 
     def __init__(self, config: VideoPolicyConfig) -> None:
         super().__init__()
@@ -38,9 +42,12 @@ class ActionUnet(nn.Module):
         widths, joints = chosen.widths, chosen.joints
         time, hidden = chosen.time_width, _TIME_RATIO * chosen.time_width
         self.embed = nn.Sequential(nn.Linear(time, hidden), nn.Mish(), nn.Linear(hidden, time))
+        self.age = nn.Sequential(nn.Linear(time, hidden), nn.Mish(), nn.Linear(hidden, time))
+        self.newest = None if chosen.eyes is None else Newest(chosen.eyes, len(config.clip.cameras), joints)
+        beside = time + (0 if self.newest is None else self.newest.width)
 
         def pair(channels: int, out: int) -> nn.ModuleList:
-            sizes = (config.feature_width + chosen.time_width, chosen.kernel, chosen.groups)
+            sizes = (config.feature_width + beside, chosen.kernel, chosen.groups)
             return nn.ModuleList([_Block(channels, out, *sizes), _Block(out, out, *sizes)])
 
         entries = (2 * joints + 1, *widths[:-1])  # noisy, committed, and whether it is
@@ -54,11 +61,29 @@ class ActionUnet(nn.Module):
             _convolution(widths[0], widths[0], chosen.kernel, chosen.groups), nn.Conv1d(widths[0], joints, 1)
         )
 
+    def moment(self, age_s: torch.Tensor, seen: Seen | None) -> torch.Tensor:
+        """What all denoising steps of a chunk share: how old the features are, and what is seen now.
+
+        Args:
+            age_s: (B,) of the pictures that the clip was imagined from, s, when the newest pictures were taken.
+            seen: the newest pictures and joints; not looked at by a network without eyes.
+
+        Returns:
+            (B, M), for `forward`.
+        """
+        dtype = next(self.parameters()).dtype
+        age = self.age(sinusoid(age_s / _AGE_UNIT_S, self.config.action.time_width).to(dtype))
+        if self.newest is None:
+            return age
+        assert seen is not None, "a network with eyes is shown pictures"
+        return torch.cat([age, self.newest(seen)], dim=1)
+
     def forward(
         self,
         noisy: torch.Tensor,
         noise: torch.Tensor,
         features: torch.Tensor,
+        moment: torch.Tensor,
         prefix: torch.Tensor,
         committed: torch.Tensor,
     ) -> torch.Tensor:
@@ -68,6 +93,7 @@ class ActionUnet(nn.Module):
             noisy: (B, H, J) the scaled noisy chunk.
             noise: (B,) float32, the noise level as `Scalings.noise`.
             features: (B, F) of the same level, from the adapter.
+            moment: (B, M), of `moment`.
             prefix: (B, H, J) the committed targets in their places; the others are not looked at.
             committed: (B, H) bool, which targets are.
 
@@ -76,8 +102,9 @@ class ActionUnet(nn.Module):
         """
         fixed = committed[..., None]
         x = torch.cat([noisy.masked_fill(fixed, 0), prefix.masked_fill(~fixed, 0), fixed.to(noisy.dtype)], dim=2)
-        time = self.embed(sinusoid(noise, self.config.action.time_width).to(noisy.dtype))
-        conditions = torch.cat([features.to(noisy.dtype), time], dim=1)
+        width = self.config.action.time_width
+        time = self.embed(sinusoid(noise, width).to(noisy.dtype)) + moment[:, :width]
+        conditions = torch.cat([features.to(noisy.dtype), time, moment[:, width:]], dim=1)
         return self._unet(x.transpose(1, 2), conditions).transpose(1, 2)
 
     def _unet(self, x: torch.Tensor, conditions: torch.Tensor) -> torch.Tensor:

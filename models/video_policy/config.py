@@ -1,11 +1,13 @@
 """The choices that make a Video Policy; its sizes are in sizes.py, its parts in parts.py. Read by every file of this folder."""
 
-from typing import Self
+import hashlib
+from typing import Annotated, Self
 
 from pydantic import Field, model_validator
 
+from models.config.encoders import Text
 from models.config.part import Part
-from models.config.source import Source
+from models.config.policy import JOINT_LAYOUT
 from models.video_policy.parts import (
     LEVELS,
     NORM_GROUPS,
@@ -13,7 +15,9 @@ from models.video_policy.parts import (
     Adapter,
     Autoencoder,
     Clip,
+    ClipText,
     Diffusion,
+    Published,
     VideoUnet,
     check_multiple,
 )
@@ -33,8 +37,22 @@ class VideoPolicyConfig(Part):
     adapter: Adapter
     action: ActionNet
     diffusion: Diffusion
-    published: Source | None = None
-    """Stable Video Diffusion in diffusers' layout, its folders `unet` and `vae`."""
+    text: Annotated[Text | ClipText, Field(discriminator="kind")]
+    published: Published = Published()
+
+    @property
+    def joint_layout(self) -> str:
+        """Order and units of the joints, in state and targets."""
+        return JOINT_LAYOUT
+
+    @property
+    def has_published(self) -> bool:
+        """Whether the video model's weights were published, in half precision."""
+        return self.published.video_unet is not None
+
+    def digest(self) -> str:
+        """16 hexadecimal digits of a hash of every value."""
+        return hashlib.sha256(self.model_dump_json().encode()).hexdigest()[:16]
 
     @property
     def latent_shape(self) -> tuple[int, int, int]:
@@ -59,11 +77,20 @@ class VideoPolicyConfig(Part):
         for name in ("height_px", "width_px"):
             check_multiple(f"clip.{name}", getattr(self.clip, name), multiple)
         self._check_groups()
+        self._check_text()
         halvings = self.clip.frames.bit_length() - 1
         if self.clip.frames != 2**halvings or halvings > len(self.adapter.joined):
             most = 2 ** len(self.adapter.joined)
             raise ValueError(f"clip.frames: must be a power of 2 up to {most}, got {self.clip.frames}")
         return self
+
+    def _check_text(self) -> None:
+        if self.text.width != self.unet.text_width:
+            raise ValueError(f"text.width: must be unet.text_width {self.unet.text_width}, got {self.text.width}")
+        if self.text.kind == "t5":
+            raise ValueError("text.kind: must be byt5 or clip, got t5")
+        if self.text.kind == "clip" and self.published.clip_text is None:
+            raise ValueError("text.kind clip: needs published.clip_text, the folder or repository of CLIP's text tower")
 
     def _check_groups(self) -> None:
         """Every level's norm groups must be large enough: small pictures leave the coarsest a single place."""

@@ -28,10 +28,11 @@ class Imagined:
 class Imagination(nn.Module):
     """Video model and adapter. The adapter's gradient ends at the video model's features (FeatureUnet)."""
 
-    def __init__(self, config: VideoPolicyConfig) -> None:
+    def __init__(self, config: VideoPolicyConfig, video: VideoModel | None = None) -> None:
+        """`video` is a model whose weights are loaded already; without it one is made with random weights."""
         super().__init__()
         self.config = config
-        self.video = VideoModel(config)
+        self.video = video or VideoModel(config)
         self.adapter = Adapter(config)
 
     def imagine(self, given: Given, noise: torch.Tensor) -> Imagined:

@@ -8,8 +8,10 @@ from typing import Literal, Self
 
 from pydantic import Field, model_validator
 
+from models.config.encoders import Keypoints
 from models.config.part import LARGEST_WIDTH, Count, Depth, Part, Pixels, Width, check_divides, check_each
 from models.config.policy import CAMERAS
+from models.config.source import Source
 
 NORM_GROUPS = 32  # of channels, which diffusers' blocks of Stable Video Diffusion normalise
 EXPANSION = 4  # of the channels of the adapter's blocks, from the inner convolution to the output (He et al. 2016)
@@ -119,6 +121,22 @@ class Adapter(Part):
         return self
 
 
+class ClipText(Part):
+    """The text tower of CLIP as it is published: its projected token is what every frame is given."""
+
+    kind: Literal["clip"] = "clip"
+    width: Width
+
+
+class Published(Part):
+    """Where the weights of a policy's parts were published. A checkpoint holds only those parts that were trained further."""
+
+    video_unet: Source | None = None
+    """Stable Video Diffusion in diffusers' layout, its folders `unet` and `vae`."""
+    clip_text: Source | None = None
+    """CLIP's text tower with its tokenizer, in transformers' layout."""
+
+
 class ActionNet(Part):
     """The 1-D U-Net that denoises a chunk of joint targets; Diffusion Policy's shape (Chi et al. 2023)."""
 
@@ -132,6 +150,9 @@ class ActionNet(Part):
     dt_s: float = Field(default=1 / 30, gt=0, le=1)
     frame: Literal["relative", "absolute"] = "relative"
     """relative: targets are counted from the observed joints, as on the paper's real robot; absolute: they are not."""
+    eyes: Keypoints | None = None
+    """Eyes with which the network also sees the newest pictures and joints; none: it reads System 2's features alone, as in the
+    paper."""
 
     @model_validator(mode="after")
     def _check(self) -> Self:

@@ -1,11 +1,13 @@
-"""The sizes of a Video Policy: the same code with other numbers. Chosen by name (`by_name`)."""
+"""The sizes of a Video Policy: the same code with other numbers. Chosen by name (models/families.py)."""
 
+from models.config.encoders import Text
 from models.config.source import Source
-from models.errors import ModelError
 from models.video_policy.config import VideoPolicyConfig
-from models.video_policy.parts import ActionNet, Adapter, Autoencoder, Clip, Diffusion, VideoUnet
+from models.video_policy.parts import ActionNet, Adapter, Autoencoder, Clip, ClipText, Diffusion, Published, VideoUnet
 
-# Stable Video Diffusion for 25 frames, at one commit of its repository on the Hugging Face hub.
+# The text tower that the public code reads with, and Stable Video Diffusion for 25 frames, each at one commit of its
+# repository on the Hugging Face hub.
+_OPEN_CLIP = Source(repo="laion/CLIP-ViT-H-14-laion2B-s32B-b79K", revision="1c2b8495b28150b8a4922ee1c8edee224c284c0c")
 _SVD = Source(repo="stabilityai/stable-video-diffusion-img2vid-xt", revision="9e43909513c6714f1bc78bcb44d96e733cd242aa")
 
 
@@ -24,6 +26,7 @@ def small() -> VideoPolicyConfig:
         adapter=Adapter(merged=(128, 64), narrowed=(64, 64), joined=(192, 192, 192, 256, 256)),
         action=ActionNet(widths=(64, 128, 256), time_width=64),
         diffusion=Diffusion(steps=8),
+        text=Text(width=64, depth=2, heads=4, feed_forward=128, max_tokens=128),  # as Video2Act's `small`
     )
 
 
@@ -37,13 +40,9 @@ def full() -> VideoPolicyConfig:
         adapter=Adapter(merged=(1920, 1280), narrowed=(864, 576), joined=(1280, 960, 720, 540, 420)),
         action=ActionNet(widths=(256, 512, 1024)),
         diffusion=Diffusion(steps=30),
-        published=_SVD,
+        text=ClipText(width=1024),
+        published=Published(video_unet=_SVD, clip_text=_OPEN_CLIP),
     )
 
 
-def by_name(name: str) -> VideoPolicyConfig:
-    """The configuration of a size: `video-policy-small` or `video-policy-full`. Raises ModelError for another name."""
-    sizes = {"video-policy-small": small, "video-policy-full": full}
-    if name not in sizes:
-        raise ModelError(f"unknown policy size {name!r}; choose one of {', '.join(sizes)}")
-    return sizes[name]()
+SIZES = {"video-policy-small": small, "video-policy-full": full}

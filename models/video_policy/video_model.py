@@ -61,9 +61,11 @@ class VideoModel(nn.Module):
 
     def load_published(self, dtype: torch.dtype) -> None:
         """Take the weights that the configuration names. Raises ModelError as `load`, or where they are not on this machine."""
-        source = self.config.published
+        source = self.config.published.video_unet
         if source is None:
-            raise ModelError(f"policy {self.config.name}: names no published video model; give it as `published`")
+            raise ModelError(
+                f"policy {self.config.name}: names no published video model; give it as `published.video_unet`"
+            )
         self.load(published.folder("video_unet", source), dtype)
 
     def encode_current(self, pictures: torch.Tensor, noise: torch.Tensor) -> torch.Tensor:
@@ -98,10 +100,23 @@ class VideoModel(nn.Module):
         Returns:
             (B, K, n, 3, H, W) RGB in -1..1, without the padding.
         """
-        apart = frames.by_camera(self.config.clip, latents)
-        flat = apart.flatten(0, 2) / self.config.autoencoder.scaling
+        cameras = range(len(self.config.clip.cameras))
+        return torch.stack([self.decode_camera(latents, camera) for camera in cameras], dim=1)
+
+    def decode_camera(self, latents: torch.Tensor, camera: int) -> torch.Tensor:
+        """One camera's pictures.
+
+        Args:
+            latents: as `decode`.
+            camera: its place among the clip's cameras.
+
+        Returns:
+            (B, n, 3, H, W) RGB in -1..1.
+        """
+        apart = frames.by_camera(self.config.clip, latents)[:, camera]
+        flat = apart.flatten(0, 1) / self.config.autoencoder.scaling
         made = self.vae.decode(flat, num_frames=self.config.clip.frames).sample
-        return made.unflatten(0, apart.shape[:3]).clamp(-1, 1)
+        return made.unflatten(0, apart.shape[:2]).clamp(-1, 1)
 
     def denoise(
         self, noisy: torch.Tensor, s: torch.Tensor, given: Given

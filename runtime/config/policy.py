@@ -10,9 +10,9 @@ from models import refusal
 from models.config.policy import PolicyConfig
 from models.config.source import Source
 from models.errors import ModelError
+from models.families import Config, by_name, needs_of
 from models.identity import checkpoint_id, stored_config, stored_needs
-from models.requirements import Requirements, needs_of
-from models.sizes import by_name
+from models.requirements import Requirements
 from runtime.config.settings import Settings
 from runtime.config.system_settings import Policy, PublishedWeights
 from runtime.errors import RuntimeFault
@@ -21,13 +21,22 @@ from runtime.messaging.messages import MOST_TARGETS
 _NOT_THE_SERVERS = {"token", "certificate", "reply_s", "silent_s"}  # of the wire: how to reach it, not what it is
 
 
-def policy_config(settings: Settings) -> PolicyConfig:
-    """The configuration of the policy that `settings.policy` names. Raises RuntimeFault with one line."""
+def policy_config(settings: Settings) -> Config:
+    """The configuration of the policy that `settings.policy` names, of any family. Raises RuntimeFault with one line."""
     return configured(settings.policy)
 
 
-def configured(policy: Policy) -> PolicyConfig:
-    """The same from that part of the settings alone."""
+def video2act_config(settings: Settings) -> PolicyConfig:
+    """The same where only Video2Act will do. Raises RuntimeFault, also for a policy of another family."""
+    found = policy_config(settings)
+    if not isinstance(found, PolicyConfig):
+        where = settings.policy.checkpoint or settings.policy.size
+        raise RuntimeFault(f"policy {where}: is a Video Policy; this command takes one of Video2Act")
+    return found
+
+
+def configured(policy: Policy) -> Config:
+    """The configuration from that part of the settings alone."""
     if policy.server:
         raise RuntimeFault(
             f"--policy.server {policy.server}: its networks are not on this machine; give --policy.checkpoint DIR"
@@ -70,9 +79,12 @@ def _needs_of_server(policy: Policy) -> Requirements:
     )
 
 
-def _with_sources(chosen: PolicyConfig, elsewhere: PublishedWeights) -> PolicyConfig:
+def _with_sources(chosen: Config, elsewhere: PublishedWeights) -> Config:
     update: dict[str, Source] = {}
     for part, text in elsewhere.model_dump(exclude_none=True).items():
+        if part not in type(chosen.published).model_fields:
+            known = ", ".join(type(chosen.published).model_fields)
+            raise RuntimeFault(f"policy.published.{part}: policy {chosen.name} has no such part; give {known}")
         try:
             update[part] = Source.parse(text)
         except ValidationError as error:
@@ -81,9 +93,9 @@ def _with_sources(chosen: PolicyConfig, elsewhere: PublishedWeights) -> PolicyCo
     there = chosen.model_copy(update={"published": chosen.published.model_copy(update=update)})
     values = there.model_dump()
     try:
-        return PolicyConfig.model_validate(values)
+        return type(chosen).model_validate(values)
     except ValidationError as error:
-        raise RuntimeFault(f"policy.{refusal.line(error, PolicyConfig, values, refusal.place_of)}") from None
+        raise RuntimeFault(f"policy.{refusal.line(error, type(chosen), values, refusal.place_of)}") from None
 
 
 def policy_id(settings: Settings) -> str:
@@ -105,5 +117,8 @@ def encoder_id(settings: Settings) -> str:
     chosen = policy_config(settings)
     if chosen.text.kind == "byt5":
         return policy_id(settings)
-    read_by = (chosen.text, chosen.published.text, chosen.published.video)
+    if isinstance(chosen, PolicyConfig):
+        read_by = (chosen.text, chosen.published.text, chosen.published.video)
+    else:
+        read_by = (chosen.text, chosen.published.clip_text)
     return hashlib.sha256(repr(read_by).encode()).hexdigest()[:16]

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import Field, field_validator, model_validator
 
+from models.families import SizeName
 from models.field import Says
 from models.identity import checkpoint_folder
 from runtime.config.section import Section
@@ -46,6 +47,10 @@ class PublishedWeights(Section):
     """T5 text encoder with its tokenizer."""
     head: Source | None = None
     """RDT-1B action head."""
+    video_unet: Source | None = None
+    """Stable Video Diffusion of a Video Policy, in diffusers' folder layout."""
+    clip_text: Source | None = None
+    """CLIP's text tower of a Video Policy, with its tokenizer."""
 
 
 class Policy(Section):
@@ -54,7 +59,7 @@ class Policy(Section):
     checkpoint: Path | None = None
     """Folder of a trained policy, or the --out of train.sh; in a profile, relative to its file. Or a policy of the hub,
     ORG/NAME@COMMIT, that weights.sh has fetched. A profile without one has random weights."""
-    size: Literal["small", "full", "full-wan"] = "small"
+    size: SizeName = "small"
     """Size of a policy with random weights; as a flag it replaces the profile's checkpoint."""
     published: PublishedWeights = PublishedWeights()
     server: Annotated[str, Says(expects="ws://HOST:PORT or wss://HOST:PORT")] = Field(

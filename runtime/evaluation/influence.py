@@ -33,7 +33,7 @@ from runtime.host.progress import bar
 from runtime.host.revision import revision
 from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
-from runtime.policy.networks import fast_system, open_checkpoint, prepare_torch, slow_system, text_encoder
+from runtime.policy.networks import fast_system, open_video2act, prepare_torch, slow_system, text_encoder
 from runtime.training.flags import tasks
 
 _TRIED = 4  # scenes for each that is wanted; chosen: no expert fails in three of four
@@ -86,7 +86,7 @@ def measured(job: Job) -> list[Row]:
     """Measure a task at each step, in a worker. Raises SettingsError for too few scenes, RuntimeFault for unfit ones."""
     settings = settings_from_json(job.settings)
     prepare_torch(settings.system1)
-    checkpoint = open_checkpoint(settings)
+    checkpoint = open_video2act(settings)
     fast = fast_system(settings, checkpoint).network
     slow = slow_system(settings, checkpoint).network if checkpoint.config.hears_video else None
     encoder = text_encoder(checkpoint)

@@ -12,7 +12,7 @@ from models.policy import InstructionEmbedding
 from runtime.config.settings import Settings
 from runtime.errors import RuntimeFault
 from runtime.messaging import messages
-from runtime.policy.networks import device_of, open_checkpoint, prepare_torch, progress, text_encoder
+from runtime.policy.networks import device_of, open_video2act, prepare_torch, progress, text_encoder
 from runtime.policy.video2act import SlowVideo2Act
 from runtime.replay.index import Missing
 from runtime.replay.stored_embeddings import StoredEmbeddings
@@ -25,7 +25,7 @@ class ExplainedPolicy:
     def __init__(self, settings: Settings) -> None:
         """Raises RuntimeFault for a policy that cannot be opened, has no System 2, or does not fit the robot."""
         prepare_torch(settings.system1)
-        checkpoint = open_checkpoint(settings)
+        checkpoint = open_video2act(settings)
         where = settings.policy.checkpoint or "untrained policy"
         if not checkpoint.needs.windows or not checkpoint.config.hears_video:
             raise RuntimeFault(

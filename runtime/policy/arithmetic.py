@@ -9,16 +9,15 @@ import json
 
 import torch
 
-from models.checkpoint import Checkpoint
 from runtime.config.system_settings import System, System2
 from runtime.host.machine import processor
-from runtime.policy.networks import computed_by, device_of
+from runtime.policy.networks import AnyCheckpoint, computed_by, device_of
 from runtime.process.base import Process
 
 SUFFIX = ".arithmetic.json"  # of what is attached to a session, after the system's name
 
 
-def of(system: System, checkpoint: Checkpoint) -> dict[str, str]:
+def of(system: System, checkpoint: AnyCheckpoint) -> dict[str, str]:
     """What computes a system.
 
     Args:
@@ -49,7 +48,7 @@ def of(system: System, checkpoint: Checkpoint) -> dict[str, str]:
     return found | {"device": processor(), "instructions": torch.backends.cpu.get_cpu_capability()}
 
 
-def keep(process: Process, system: System, checkpoint: Checkpoint) -> None:
+def keep(process: Process, system: System, checkpoint: AnyCheckpoint) -> None:
     """Leave it for the session."""
     process.keep(f"{process.name}{SUFFIX}", json.dumps(of(system, checkpoint)).encode())
 

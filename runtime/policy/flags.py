@@ -1,12 +1,13 @@
 """The command lines of `weights`, `push` and `instruct`. Read by runtime/cli.py before these commands are loaded."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field, StringConstraints, field_validator
 from pydantic_settings import CliPositionalArg
 
 from models import hub_policy
+from models.families import SizeName
 from models.field import Says
 from models.identity import checkpoint_folder
 from runtime.config import input_paths
@@ -22,7 +23,7 @@ Instruction = Annotated[str, StringConstraints(strip_whitespace=True, min_length
 class WeightsFlags(Flags):
     """Fetch the published weights that a policy names, and check them. An interrupted fetch resumes where it stopped."""
 
-    size: Literal["small", "full", "full-wan"] = "full"
+    size: SizeName = "full"
     """Size of the policy whose published parts are fetched."""
     checkpoint: Annotated[Path | None, Says(metavar="DIR|ORG/NAME@COMMIT")] = None
     """Folder of a checkpoint, instead of a size; or a policy of the hub, which is fetched itself too."""

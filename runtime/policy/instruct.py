@@ -35,7 +35,7 @@ def encode(settings: Settings, texts: list[str], cache: EmbeddingCache) -> list[
     encoder = encoder_id(settings)
     keys = [cache.key(text, encoder) for text in texts]
     if not all(cache.path(key).exists() for key in keys):
-        from models.checkpoint import save_embedding
+        from models.embedding_file import save_embedding
         from runtime.policy.networks import open_checkpoint, prepare_torch
 
         prepare_torch(settings.system2)

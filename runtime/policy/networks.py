@@ -5,7 +5,8 @@ Used by system1, system2, text, replay and evaluation.
 import logging
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from typing import Literal, TypeVar
+from pathlib import Path
+from typing import Literal, Protocol, TypeVar, overload
 
 import numpy as np
 import torch
@@ -15,6 +16,7 @@ from drivers.cobot_magic import ready_pose
 from models.checkpoint import CPU, Checkpoint
 from models.config.policy import PolicyConfig
 from models.errors import ModelError
+from models.families import Config
 from models.graphs.folder import GraphFolder
 from models.graphs.lean_system2 import LeanGraphs
 from models.graphs.system1 import FastGraphs
@@ -25,7 +27,8 @@ from models.policy import EncodedVideo
 from models.sources import sources
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
-from runtime.config.policy import policy_config
+from models.video_policy.checkpoint import VideoPolicyCheckpoint
+from runtime.config.policy import policy_config, video2act_config
 from runtime.config.settings import Settings
 from runtime.config.system_settings import System, System1, System2
 from runtime.errors import RuntimeFault
@@ -35,9 +38,13 @@ from runtime.policy import fit
 from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.policy.protocols import EncodedInstruction
 from runtime.policy.video2act import FastVideo2Act, SlowVideo2Act, read_instruction
+from runtime.policy.video_policy import FastVideoPolicy, SlowVideoPolicy
 
 log = logging.getLogger(__name__)
 Made = TypeVar("Made")
+AnyCheckpoint = Checkpoint | VideoPolicyCheckpoint
+_Config = TypeVar("_Config", contravariant=True)
+_Opened = TypeVar("_Opened", covariant=True)
 
 # How far an untrained policy may move from the ready pose: rad, gripper m. Chosen: small enough to stay clear of the table.
 _UNTRAINED_REACH = np.array([0.6, 0.4, 0.4, 0.6, 0.3, 0.6, 0.03] * 2)
@@ -46,28 +53,49 @@ _MOST_WEIGHTS = 100_000_000
 _OPEN_GRIPPERS = [6, 13]  # the grippers' places in a vector of all joints
 
 
-def open_checkpoint(settings: Settings) -> Checkpoint:
+def open_checkpoint(settings: Settings) -> AnyCheckpoint:
     """The trained policy of `policy.checkpoint`, or an untrained one from the seed.
 
     Raises:
         RuntimeFault: It cannot be loaded, or this robot does not fit it (fit.py).
     """
-    checkpoint = _opened(settings)
+    config = policy_config(settings)
+    checkpoint = (
+        _opened(Checkpoint, config, settings)
+        if isinstance(config, PolicyConfig)
+        else _opened(VideoPolicyCheckpoint, config, settings)
+    )
     fit.check(checkpoint.needs, settings)
     return checkpoint
 
 
-def _opened(settings: Settings) -> Checkpoint:
-    if settings.policy.checkpoint is None:
-        rest = ready_pose()
-        rest[_OPEN_GRIPPERS] -= _UNTRAINED_REACH[6]  # the middle of what the gripper then does
-        config = policy_config(settings)
-        return _made(lambda: Checkpoint.untrained(config, settings.seed, rest, _UNTRAINED_REACH))
-    folder, config = settings.policy.checkpoint, policy_config(settings)
-    return _made(lambda: Checkpoint.load(folder, config))
+def open_video2act(settings: Settings) -> Checkpoint:
+    """The same where only Video2Act will do. Raises RuntimeFault, also for a policy of another family."""
+    checkpoint = _opened(Checkpoint, video2act_config(settings), settings)
+    fit.check(checkpoint.needs, settings)
+    return checkpoint
 
 
-def device_of(system: System, config: PolicyConfig) -> tuple[torch.device, torch.dtype]:
+class _Openable(Protocol[_Config, _Opened]):
+    """A family's checkpoint class."""
+
+    def untrained(
+        self, config: _Config, seed: int, rest: NDArray[np.float64], reach: NDArray[np.float64]
+    ) -> _Opened: ...
+
+    def load(self, folder: Path, config: _Config) -> _Opened: ...
+
+
+def _opened(kind: _Openable[_Config, _Opened], config: _Config, settings: Settings) -> _Opened:
+    folder = settings.policy.checkpoint
+    if folder is not None:
+        return _made(lambda: kind.load(folder, config))
+    rest = ready_pose()
+    rest[_OPEN_GRIPPERS] -= _UNTRAINED_REACH[6]  # the middle of what the gripper then does
+    return _made(lambda: kind.untrained(config, settings.seed, rest, _UNTRAINED_REACH))
+
+
+def device_of(system: System, config: Config) -> tuple[torch.device, torch.dtype]:
     """Where a system's networks go, and in which type.
 
     Raises:
@@ -82,12 +110,14 @@ def device_of(system: System, config: PolicyConfig) -> tuple[torch.device, torch
     return device, usual_type(config, device) if system.dtype == "auto" else getattr(torch, system.dtype)
 
 
-def computed_by(system: System, checkpoint: Checkpoint) -> Literal["torch", "onnx"]:
+def computed_by(system: System, checkpoint: AnyCheckpoint) -> Literal["torch", "onnx"]:
     """What computes a system's networks.
 
     Raises:
         RuntimeFault: ONNX Runtime is asked for where it cannot, or there is no such device.
     """
+    if isinstance(checkpoint, VideoPolicyCheckpoint):
+        return _computed_plainly(system)
     device, dtype = device_of(system, checkpoint.config)
     able = device.type == "cpu" and dtype == torch.float32 and not system.without_graphs
     if system.engine == "onnx" and not able:  # of the device's own accord: what flags say was looked at before
@@ -95,6 +125,18 @@ def computed_by(system: System, checkpoint: Checkpoint) -> Literal["torch", "onn
         raise RuntimeFault(f"engine onnx: runs on a CPU in float32, not {what}; give auto or torch")
     small = 0 < _made(lambda: checkpoint.count("")) <= _MOST_WEIGHTS and not sources(checkpoint.config)
     return "onnx" if system.engine == "onnx" or (system.engine == "auto" and small and able) else "torch"
+
+
+def _computed_plainly(system: System) -> Literal["torch"]:
+    """What computes a Video Policy. Raises RuntimeFault for what only Video2Act's networks can."""
+    chosen = {"engine": system.engine} if system.engine == "onnx" else {}
+    chosen |= {"compile": "true"} if system.compile else {}
+    if isinstance(system, System2):
+        chosen |= {"storage": "float8"} if system.storage == "float8" else {}
+        chosen |= {"modulation": "host"} if system.modulation == "host" else {}
+    for name, value in chosen.items():
+        raise RuntimeFault(f"{name} {value}: does not run a Video Policy; leave it out")
+    return "torch"
 
 
 def _graphs(system: System, checkpoint: Checkpoint) -> GraphFolder:
@@ -106,12 +148,18 @@ def _graphs(system: System, checkpoint: Checkpoint) -> GraphFolder:
     return GraphFolder(folder, checkpoint.id, system.threads)
 
 
-def slow_system(settings: Settings, checkpoint: Checkpoint) -> SlowVideo2Act:
+@overload
+def slow_system(settings: Settings, checkpoint: Checkpoint) -> SlowVideo2Act: ...
+@overload
+def slow_system(settings: Settings, checkpoint: AnyCheckpoint) -> SlowVideo2Act | SlowVideoPolicy: ...
+def slow_system(settings: Settings, checkpoint: AnyCheckpoint) -> SlowVideo2Act | SlowVideoPolicy:
     """System 2 on its device and warmed up: compiled, captured, stored in float8 as the settings say.
 
     Raises:
         RuntimeFault: One line.
     """
+    if isinstance(checkpoint, VideoPolicyCheckpoint):
+        return _imagining(settings, checkpoint)
     if computed_by(settings.system2, checkpoint) == "onnx":
         kind = LeanGraphs if settings.system2.numerics == "lean" else SlowGraphs
         graphs = _made(lambda: kind(checkpoint, _graphs(settings.system2, checkpoint)))
@@ -160,8 +208,29 @@ def progress(what: str, doing: str) -> Generator[None]:
     log.info("%s: done in %.1f s", what, (robot_time_ns() - began_ns) / 1e9)
 
 
-def fast_system(settings: Settings, checkpoint: Checkpoint) -> FastVideo2Act:
+def _imagining(settings: Settings, checkpoint: VideoPolicyCheckpoint) -> SlowVideoPolicy:
+    computed_by(settings.system2, checkpoint)
+    device, dtype = device_of(settings.system2, checkpoint.config)
+    with progress("System 2's weights", f"loading to {device}, {dtype}".replace("torch.", "")):
+        imaginer = _made(lambda: checkpoint.imaginer(device, dtype))
+    with progress("System 2", "warming up"):
+        _check_finite(settings, "condition", bool(torch.isfinite(_made(imaginer.warm_up).imagined.features).all()))
+    return SlowVideoPolicy(imaginer, checkpoint.needs)
+
+
+@overload
+def fast_system(settings: Settings, checkpoint: Checkpoint) -> FastVideo2Act: ...
+@overload
+def fast_system(settings: Settings, checkpoint: AnyCheckpoint) -> FastVideo2Act | FastVideoPolicy: ...
+def fast_system(settings: Settings, checkpoint: AnyCheckpoint) -> FastVideo2Act | FastVideoPolicy:
     """System 1 on its device, warmed up, fused and compiled as the settings say. Raises RuntimeFault with one line."""
+    if isinstance(checkpoint, VideoPolicyCheckpoint):
+        computed_by(settings.system1, checkpoint)
+        device, dtype = device_of(settings.system1, checkpoint.config)
+        with progress("System 1", f"loading to {device}, {dtype}, warming up".replace("torch.", "")):
+            maker = _made(lambda: checkpoint.chunk_maker(device, dtype))
+            _check_chunk(settings, _made(maker.warm_up))
+        return FastVideoPolicy(maker, checkpoint.needs)
     if computed_by(settings.system1, checkpoint) == "onnx":
         graphs = _made(lambda: FastGraphs(checkpoint, _graphs(settings.system1, checkpoint)))
         _check_chunk(settings, _made(graphs.warm_up))
@@ -183,7 +252,7 @@ def make_quick(chosen: System1, fast: FastSystem) -> None:
         fast.fuse()
 
 
-def text_encoder(checkpoint: Checkpoint) -> Callable[[str], EncodedInstruction]:
+def text_encoder(checkpoint: AnyCheckpoint) -> Callable[[str], EncodedInstruction]:
     """What encodes an instruction. Raises RuntimeFault for weights that are not there, also when it is called."""
     instructor = _made(checkpoint.instructor)
     return lambda text: _made(lambda: instructor.encode([text])[0])

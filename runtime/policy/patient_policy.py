@@ -4,7 +4,7 @@ A chunk that does not come would count as the policy's failure there, so a serve
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ from models.requirements import Requirements
 from runtime.config.settings import Settings
 from runtime.errors import RuntimeFault
 from runtime.host.clock import NS_PER_S, robot_time_ns
-from runtime.policy.protocols import EncodedInstruction, NoChunk, Observation, Picture, Refused, Understanding
+from runtime.policy.protocols import EncodedInstruction, Expected, NoChunk, Observation, Picture, Refused, Understanding
 from runtime.policy.remote_policy import RemotePolicy
 
 _AGAIN_S = 0.2  # before the same question is asked again; chosen: a connection needs less
@@ -57,3 +57,6 @@ class NoSlowPolicy:
 
     def encode_video(self, windows: Mapping[str, Sequence[int]], instruction: EncodedInstruction) -> Understanding:
         return Understanding(arrays={}, maps={})
+
+    def expected(self) -> Callable[[], Expected] | None:
+        return None

@@ -5,7 +5,7 @@ Video2Act is one implementation (video2act.py); networks.py makes the one that a
 Legend: J the robot's joints in its own order, rad, grippers m; H targets in a chunk.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -62,6 +62,19 @@ class Understanding:
     """For people: (h, w) uint8, where in the head picture it comes from, 255 the strongest."""
     covers: Mapping[str, Rectangle] = field(default_factory=dict[str, Rectangle])
     """Which part of that picture a map is of; all of it where nothing is said."""
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What the slow system expects to see, for people: small pictures of one camera."""
+
+    camera: str
+    seen: Picture
+    """(h, w, 3), what the camera showed when it was asked, as small as the others."""
+    pictures: tuple[Picture, ...]
+    """(h, w, 3) each, the next first."""
+    apart_s: float
+    """Between two of them, and from what was seen to the first."""
 
 
 class FastPolicy(Protocol):
@@ -172,5 +185,12 @@ class SlowPolicy(Protocol):
 
         Returns:
             Arrays as `needs.conditions` says, and maps.
+        """
+        ...
+
+    def expected(self) -> Callable[[], Expected] | None:
+        """Draws what it expects to see after its last conditions; None: it imagines nothing.
+
+        Drawing may take a while. It changes nothing, and may be done in another thread, also after the next conditions.
         """
         ...

@@ -14,10 +14,13 @@ from huggingface_hub.errors import HfHubHTTPError
 from huggingface_hub.utils import logging
 
 from models.checkpoint import Checkpoint
+from models.config.policy import PolicyConfig
 from models.errors import ModelError
 from models.hub_policy import FILES
+from models.identity import stored_config
 from models.requirements import Requirements
 from models.tensors import StoredTensors
+from models.video_policy.checkpoint import VideoPolicyCheckpoint
 from runtime.errors import RuntimeFault
 from runtime.host.next_step import say_next
 from runtime.host.terminal import say, size_text
@@ -50,7 +53,8 @@ def main(arguments: list[str]) -> int:
 def _checked(folder: Path) -> Requirements:
     """What the policy needs. Raises RuntimeFault for one that would not load: every weight is read and compared."""
     try:
-        checkpoint = Checkpoint.load(folder)
+        family = Checkpoint if isinstance(stored_config(folder), PolicyConfig) else VideoPolicyCheckpoint
+        checkpoint = family.load(folder)
         StoredTensors(folder).digest("")
         return checkpoint.needs
     except ModelError as error:

@@ -4,7 +4,7 @@ Made by networks.py; called by the steps of both systems.
 Condition tokens travel as bfloat16 bits: `spatial` and `motion`, (K, D) each.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from models.checkpoint import load_embedding
+from models.embedding_file import load_embedding
 from models.errors import ModelError
 from models.policy import ConditionTokens, InstructionEmbedding
 from models.requirements import Requirements
 from runtime.errors import RuntimeFault
 from runtime.messaging.array_field import Array
 from runtime.messaging.messages import Rectangle
-from runtime.policy.protocols import EncodedInstruction, Observation, Picture, SetKey, Understanding
+from runtime.policy.protocols import EncodedInstruction, Expected, Observation, Picture, SetKey, Understanding
 
 if TYPE_CHECKING:  # each process imports only its own part's libraries: they take seconds
     from models.chunk_predictor import ChunkPredictor
@@ -98,6 +98,10 @@ class SlowVideo2Act:
             maps={"boundaries": strength(seen.spatial_map), "motion": strength(seen.motion_map)},
             covers=self._covers(),
         )
+
+    def expected(self) -> Callable[[], Expected] | None:
+        """Nothing: its video model looks, and draws no picture."""
+        return None
 
     def _covers(self) -> dict[str, Rectangle]:
         """What part of the picture each map is of, where that is not all of it."""

@@ -20,8 +20,8 @@ from huggingface_hub.hf_api import RepoFile
 from huggingface_hub.utils import build_hf_headers, filter_repo_objects, logging
 
 from models import hub_policy
-from models.config.policy import PolicyConfig
 from models.config.source import Source
+from models.families import Config
 from models.sources import FILES, sources
 from runtime.config.input_paths import check_checkpoint
 from runtime.config.policy import configured
@@ -99,7 +99,7 @@ def _tuned(transformer: str | None) -> Iterator[str]:
         yield from (f"--policy.published.transformer.{name}", value)
 
 
-def fetch(config: PolicyConfig) -> None:
+def fetch(config: Config) -> None:
     """Bring every published part of a policy into the cache, and check it.
 
     Raises:

@@ -16,7 +16,7 @@ from models.config.policy import PolicyConfig
 from models.data.reading import AS_IT_COMES, Reading
 from models.errors import ModelError
 from models.field import Says
-from models.identity import checkpoint_folder, stored_config
+from models.identity import checkpoint_folder, video2act_config
 from models.refusal import nearest
 from models.sources import sources
 from models.train.choices import Cloning, Filming, Schedule
@@ -142,9 +142,9 @@ def config(flags: TrainFlags, given: dict[str, Any]) -> PolicyConfig:
     """The policy to train: a size with what flags change, and System 2 as stage 1 left it; or a stored one."""
     begin, video = flags.begin, flags.video
     try:
-        found = sizes.by_name(flags.size or "small") if begin is None else stored_config(begin)
+        found = sizes.by_name(flags.size or "small") if begin is None else video2act_config(begin)
         if video is not None:
-            stored = stored_config(video)
+            stored = video2act_config(video)
             found = found.model_copy(update={name: getattr(stored, name) for name in _OF_STAGE_1})
     except ModelError as error:
         wrong = "--from" if begin else "--video" if video else "--size"

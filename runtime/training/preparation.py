@@ -18,11 +18,12 @@ import torch
 
 from drivers.task_names import KEPT_FROM
 from models import images
-from models.checkpoint import Checkpoint, load_embedding, save_embedding
+from models.checkpoint import Checkpoint
 from models.config.policy import PolicyConfig
 from models.data.demonstrations import Demonstration
 from models.data.episode import Episode
 from models.data.lerobot import INFO
+from models.embedding_file import load_embedding, save_embedding
 from models.errors import ModelError
 from models.placement import usual_type
 from models.policy import InstructionEmbedding

@@ -12,7 +12,7 @@ from models import normalize
 from models.checkpoint import CPU, Checkpoint, Stored, save
 from models.config.policy import PolicyConfig
 from models.data.demonstrations import Demonstration
-from models.identity import stored_config
+from models.identity import video2act_config
 from models.instructor import Instructor
 from models.placement import place, usual_type
 from models.policy import InstructionEmbedding
@@ -81,7 +81,7 @@ def _learning(slow: SlowSystem, run: Run) -> Stored:
 def _autoencoder(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration], folder: Path) -> PolicyConfig:
     """Train a VAE of our own. Returns the configuration that brings its latents to a spread of 1."""
     if (folder / "config.json").is_file():
-        return stored_config(folder)
+        return video2act_config(folder)
     preparation = Preparation(pool, run.cache, run.config, None, run.prepares_on, run.seed)
     pictures = [Prepared(path) for path in preparation.make("samples", demonstrations)]
     opened = open_video(run.config, None, run.seed)
@@ -105,7 +105,7 @@ def _autoencoder(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstrat
     if ranks.chief():
         _save_video(folder, config, slow, instructor)
     ranks.wait_for([folder / "config.json"])
-    return stored_config(folder)  # as the first process measured it: of the average, which the others do not have
+    return video2act_config(folder)  # as the first process measured it: of the average, which the others do not have
 
 
 def _save_video(folder: Path, config: PolicyConfig, slow: Stored, instructor: Instructor, data: str = "") -> None:

@@ -13,8 +13,9 @@ from safetensors.torch import load_file, save_file
 
 import models
 from models.backbones.backbone import VideoText
-from models.checkpoint import Checkpoint, load_embedding, save, save_embedding
+from models.checkpoint import Checkpoint, save
 from models.config.policy import PolicyConfig
+from models.embedding_file import load_embedding, save_embedding
 from models.errors import ModelError
 from models.identity import CHECKSUMS, checkpoint_folder, checkpoint_id
 from models.policy import ConditionTokens, InstructionEmbedding

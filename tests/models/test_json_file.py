@@ -11,7 +11,7 @@ import pytest
 
 from models.checkpoint import Checkpoint
 from models.errors import ModelError
-from models.identity import ABOUT, CHECKSUMS, INDEX, stored_config
+from models.identity import ABOUT, CHECKSUMS, INDEX, video2act_config
 from models.tensors import StoredTensors
 
 GOLDEN = Path(__file__).parents[1] / "runtime" / "golden" / "policy"
@@ -49,7 +49,7 @@ def test_a_file_that_holds_no_table_is_named(folder: Path, name: str, text: str)
 def test_a_file_that_is_no_text_is_named(folder: Path) -> None:
     (folder / "config.json").write_bytes(b"\xff\xfe\x00")
     with pytest.raises(ModelError, match=r"config\.json cannot be read \(not JSON: .*\); give a folder"):
-        stored_config(folder)
+        video2act_config(folder)
 
 
 @pytest.mark.parametrize(

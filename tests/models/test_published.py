@@ -18,7 +18,6 @@ from diffusers.models.transformers.transformer_hunyuan_video import HunyuanVideo
 from diffusers.models.transformers.transformer_wan import WanTransformer3DModel
 from diffusers.pipelines.hunyuan_video.pipeline_hunyuan_video import DEFAULT_PROMPT_TEMPLATE
 from safetensors.torch import load_file, save_file
-from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers.models.clip.configuration_clip import CLIPTextConfig
 from transformers.models.clip.modeling_clip import CLIPTextModel
 from transformers.models.llama.configuration_llama import LlamaConfig
@@ -29,7 +28,7 @@ from transformers.models.t5.configuration_t5 import T5Config
 from transformers.models.t5.modeling_t5 import T5ForConditionalGeneration
 from transformers.models.umt5.configuration_umt5 import UMT5Config
 from transformers.models.umt5.modeling_umt5 import UMT5EncoderModel
-from transformers.tokenization_utils_tokenizers import PreTrainedTokenizerFast
+from word_tokenizer import TEXT, word_tokenizer
 
 from models import normalize
 from models.backbones import hunyuan as hunyuan_backbone
@@ -44,22 +43,6 @@ from models.encoders.siglip import SiglipEncoder
 from models.errors import ModelError
 from models.instructor import Instructor
 from models.sizes import full
-
-TEXT = "put the block on the mat"
-
-
-def word_tokenizer(folder: Path) -> Any:
-    """A tokenizer of words, saved where a model's tokenizer lies."""
-    template: Any = DEFAULT_PROMPT_TEMPLATE["template"]
-    splitter = pre_tokenizers.Whitespace()
-    words = dict.fromkeys(word for word, _ in splitter.pre_tokenize_str(f"{template} {TEXT}"))
-    vocabulary = {word: place for place, word in enumerate(["<pad>", "</s>", "<unk>", *words])}
-    core = Tokenizer(models.WordLevel(vocabulary, "<unk>"))
-    core.pre_tokenizer = splitter
-    named: Any = {"pad_token": "<pad>", "eos_token": "</s>", "unk_token": "<unk>", "padding_side": "right"}
-    made = PreTrainedTokenizerFast(tokenizer_object=core, **named)
-    made.save_pretrained(folder)
-    return made
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from models.checkpoint import Checkpoint, save
 from models.config.policy import PolicyConfig
 from models.errors import ModelError
-from models.identity import ABOUT, FORMAT, About, stored_config, stored_needs
+from models.identity import ABOUT, FORMAT, About, stored_needs, video2act_config
 from models.requirements import ConditionArray, Requirements, VideoWindow, needs_of
 from models.sizes import small
 
@@ -37,8 +37,8 @@ def test_needs_that_mean_nothing_are_refused(wrong: dict[str, Any]) -> None:
 
 def test_a_checkpoint_of_format_1_gets_what_held_then() -> None:
     assert not (GOLDEN / ABOUT).exists()
-    needs = stored_needs(GOLDEN, stored_config(GOLDEN))
-    assert needs == needs_of(stored_config(GOLDEN))
+    needs = stored_needs(GOLDEN, video2act_config(GOLDEN))
+    assert needs == needs_of(video2act_config(GOLDEN))
     assert (needs.cameras, needs.targets, needs.dt_s) == (("head", "left_wrist", "right_wrist"), 64, 1 / 30)
     assert (needs.picture, needs.picture_rate_hz, needs.gripper_open_m, needs.target_frame) == (
         None,
@@ -63,7 +63,7 @@ def test_a_policy_that_no_runtime_could_serve_is_one_line() -> None:
         ('{"format": 2}', "needs"),
         (
             '{"format": 2, "policy": "openvla", "needs": {}}',
-            r"unknown policy 'openvla' \(known: video2act\); update video2act",
+            r"unknown policy 'openvla' \(known: video2act, video-policy\); update video2act",
         ),
         (
             '{"format": 2, "needs": {"targets": 16}}',
@@ -72,7 +72,7 @@ def test_a_policy_that_no_runtime_could_serve_is_one_line() -> None:
     ],
 )
 def test_a_checkpoint_that_says_something_else_is_refused(about: str, said: str, tmp_path: Path) -> None:
-    config = stored_config(GOLDEN)
+    config = video2act_config(GOLDEN)
     shutil.copy(GOLDEN / "config.json", tmp_path)
     (tmp_path / ABOUT).write_text(about)
     with pytest.raises(ModelError, match=said) as caught:

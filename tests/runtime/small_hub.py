@@ -31,6 +31,11 @@ class Hub(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_address[1]}"
 
 
+def _file(path: str) -> str:
+    """The file that an address names, as the repository calls it: it may lie in a folder."""
+    return re.split(r"/resolve/[^/]+/", path)[-1]
+
+
 class Requests(BaseHTTPRequestHandler):
     """What the hub answers."""
 
@@ -42,7 +47,7 @@ class Requests(BaseHTTPRequestHandler):
             return self._refused(404, "RepoNotFound")
         if "/tree/" in self.path:
             return self._answer([_entry(name, content) for name, content in files.items()])
-        name = self.path.rsplit("/", 1)[-1]
+        name = _file(self.path)
         content, begin, large = files[name], 0, name.endswith(".safetensors")
         if large:
             self.server.ranges.append(self.headers.get("Range"))
@@ -56,7 +61,7 @@ class Requests(BaseHTTPRequestHandler):
         self.wfile.write(content[begin:end])
 
     def do_HEAD(self) -> None:
-        name, files = self.path.rsplit("/", 1)[-1], self._files()
+        name, files = _file(self.path), self._files()
         if files is None or name not in files:
             return self._refused(404, "EntryNotFound")
         self._head(name, files[name], 0)

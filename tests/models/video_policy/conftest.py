@@ -1,28 +1,18 @@
-"""A Video Policy of diffusers' own classes at a tiny size: two frames of each of three cameras, three steps.
-Called by pytest."""
+"""Parts of the tiny Video Policy (tiny_video_policy.py), and what they are given. Called by pytest."""
 
 import pytest
+import tiny_video_policy
 import torch
 
 from models.video_policy.action_sampler import ActionSampler
 from models.video_policy.config import VideoPolicyConfig
 from models.video_policy.imagination import Imagination
-from models.video_policy.parts import ActionNet, Adapter, Autoencoder, Clip, Diffusion, VideoUnet
 from models.video_policy.video_model import Given
 
 
 @pytest.fixture(scope="session")
 def tiny() -> VideoPolicyConfig:
-    """Every level of the U-Net has other channels, and a latent is wider than high: nothing can be mistaken for another."""
-    return VideoPolicyConfig(
-        name="tiny",
-        clip=Clip(height_px=16, width_px=32, frames=2),
-        autoencoder=Autoencoder(widths=(32, 32), layers=1),
-        unet=VideoUnet(widths=(32, 64, 96, 128), layers=1, heads=(1, 2, 3, 4), text_width=12, added_width=8),
-        adapter=Adapter(merged=(16, 12), narrowed=(12, 8), joined=(16, 12, 8)),
-        action=ActionNet(widths=(16, 24, 32), time_width=16, targets=8),
-        diffusion=Diffusion(steps=3),
-    )
+    return tiny_video_policy.config()
 
 
 @pytest.fixture

@@ -57,12 +57,13 @@ def main() -> None:
     noise, chunk = torch.randn(1, 25, *config.latent_shape), torch.randn(1, action.targets, action.joints)
     given = Given(torch.randn(1, 3, *config.latent_shape), torch.randn(1, 1, config.unet.text_width))
     free = torch.zeros(1, action.targets, dtype=torch.bool)
+    moment = torch.randn(1, action.time_width)
     with torch.inference_mode():
         features = imagination.imagine(given, noise).features
         measure("current pictures of three cameras", lambda: imagination.video.encode_current(pictures, pictures))
         measure("one guided step", lambda: imagination.step(noise, 1.0, given))
         measure(f"imagination of {config.diffusion.steps} steps", lambda: imagination.imagine(given, noise))
-        measure("a chunk", lambda: sampler.sample(features, chunk, chunk, free))
+        measure("a chunk", lambda: sampler.sample(features, moment, chunk, chunk, free))
         measure("imagined frames decoded", lambda: imagination.video.decode(noise))
     clips, chunks, s = noise.repeat(BATCH, 1, 1, 1, 1), chunk.repeat(BATCH, 1, 1), torch.rand(BATCH) + 0.5
     shown = Given(given.current.repeat(BATCH, 1, 1, 1, 1), given.text.repeat(BATCH, 1, 1))
@@ -77,7 +78,7 @@ def main() -> None:
 
     def second_stage() -> None:
         made = imagination.adapter(places, edm.scalings(s).noise)
-        clean = sampler.denoise(chunks, s, made, chunks, free.repeat(BATCH, 1))
+        clean = sampler.denoise(chunks, s, made, moment.repeat(BATCH, 1), chunks, free.repeat(BATCH, 1))
         ((clean - chunks) ** 2 * edm.per_sample(edm.weight(s), chunks)).mean().backward()
 
     measure(f"stage 2 on prepared features, a batch of {BATCH}", second_stage, 3)

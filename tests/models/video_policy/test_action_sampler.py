@@ -23,6 +23,7 @@ def inputs(tiny: VideoPolicyConfig) -> Inputs:
     committed[1, :3] = True
     return {
         "features": torch.randn((2, 3, 2, tiny.feature_width), generator=random),
+        "moment": torch.randn((2, tiny.action.time_width), generator=random),
         "noise": torch.randn(shape, generator=random),
         "prefix": torch.randn(shape, generator=random),
         "committed": committed,
@@ -40,13 +41,14 @@ def reference(sampler: ActionSampler, inputs: Inputs) -> torch.Tensor:
     network = copy.deepcopy(sampler.network).double()
     ends = 700 ** (1 / 7), 0.002 ** (1 / 7)
     levels = [ends[0] ** 7, ((ends[0] + ends[1]) / 2) ** 7, ends[1] ** 7, 0.0]
-    features, prefix, committed = inputs["features"].double(), inputs["prefix"].double(), inputs["committed"]
+    features, committed = inputs["features"].double(), inputs["committed"]
+    moment, prefix = inputs["moment"].double(), inputs["prefix"].double()
     x = inputs["noise"].double() * math.sqrt(700**2 + 1)
     for step, (now, following) in enumerate(itertools.pairwise(levels)):
         root = math.sqrt(now**2 + 1)
         time = torch.full((2,), math.log(now) / 4, dtype=torch.float64)
         given, without = (
-            x / root**2 - now / root * network(x / root, time, features[:, step, place], prefix, committed)
+            x / root**2 - now / root * network(x / root, time, features[:, step, place], moment, prefix, committed)
             for place in (0, 1)
         )
         x = x + (following - now) * (x - (2 * given - without)) / now

@@ -109,8 +109,9 @@ def test_the_action_loss_never_reaches_the_video_model(
     chunk = torch.randn(2, tiny.action.targets, tiny.action.joints)
     clean, features = imagination.features(noise, s, given)
     predicted = sampler.denoise(
-        chunk, s, features, torch.zeros_like(chunk), torch.zeros(2, tiny.action.targets, dtype=torch.bool)
-    )
+        chunk, s, features, sampler.network.moment(torch.tensor([0.1, 0.6]), None),
+        torch.zeros_like(chunk), torch.zeros(2, tiny.action.targets, dtype=torch.bool),
+    )  # fmt: skip
     ((predicted - chunk) ** 2 * edm.per_sample(edm.weight(s), chunk)).mean().backward(retain_graph=True)
     assert all(weight.grad is None for weight in imagination.video.parameters())
     for network in (imagination.adapter, sampler):

@@ -12,6 +12,7 @@ from safetensors.torch import load_file, save_file
 from models.config.source import Source
 from models.errors import ModelError
 from models.video_policy.config import VideoPolicyConfig
+from models.video_policy.parts import Published
 from models.video_policy.sizes import full
 from models.video_policy.video_model import Given, VideoModel
 
@@ -31,7 +32,7 @@ def published(tmp_path_factory: pytest.TempPathFactory, tiny: VideoPolicyConfig)
 
 def named(tiny: VideoPolicyConfig, folder: Path) -> VideoModel:
     """A model that is to have a folder's weights."""
-    return VideoModel(tiny.model_copy(update={"published": Source(repo=str(folder))})).eval()
+    return VideoModel(tiny.model_copy(update={"published": Published(video_unet=Source(repo=str(folder)))})).eval()
 
 
 @torch.inference_mode()
@@ -101,12 +102,14 @@ def test_the_hubs_weights_must_be_on_this_machine(
     tiny: VideoPolicyConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
-    source = full().published
+    source = full().published.video_unet
     assert source is not None and source.revision is not None and len(source.revision) == 40
     with pytest.raises(ModelError, match=r"^published.video_unet: stabilityai/.* is not complete on this machine"):
-        VideoModel(tiny.model_copy(update={"published": source})).load_published(torch.float32)
+        VideoModel(tiny.model_copy(update={"published": Published(video_unet=source)})).load_published(torch.float32)
 
 
 def test_a_policy_without_published_weights_says_so(tiny: VideoPolicyConfig) -> None:
-    with pytest.raises(ModelError, match=r"^policy tiny: names no published video model; give it as `published`$"):
+    with pytest.raises(
+        ModelError, match=r"^policy tiny: names no published video model; give it as `published.video_unet`$"
+    ):
         VideoModel(tiny).load_published(torch.float32)

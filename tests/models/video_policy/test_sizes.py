@@ -6,11 +6,10 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from models.errors import ModelError
 from models.video_policy.action_sampler import ActionSampler
 from models.video_policy.config import VideoPolicyConfig
 from models.video_policy.imagination import Imagination
-from models.video_policy.sizes import by_name, full, small
+from models.video_policy.sizes import SIZES, full, small
 
 
 def millions(network: nn.Module) -> float:
@@ -46,17 +45,6 @@ def test_the_full_sizes_five_places_and_its_features(hollow: tuple[Imagination, 
     assert full().feature_width == 6720
 
 
-def test_sizes_are_chosen_by_name() -> None:
-    assert [by_name(name).name for name in ("video-policy-small", "video-policy-full")] == [
-        "video-policy-small",
-        "video-policy-full",
-    ]
-    with pytest.raises(
-        ModelError, match=r"^unknown policy size 'small'; choose one of video-policy-small, video-policy-full$"
-    ):
-        by_name("small")
-
-
 @pytest.mark.parametrize(
     ("part", "field", "value", "message"),
     [
@@ -81,5 +69,6 @@ def test_what_cannot_be_built_is_refused(part: str, field: str, value: object, m
 
 
 def test_a_configuration_is_the_same_after_json() -> None:
-    for name in ("video-policy-small", "video-policy-full"):
-        assert VideoPolicyConfig.model_validate_json(by_name(name).model_dump_json()) == by_name(name)
+    for name, make in SIZES.items():
+        assert make().name == name
+        assert VideoPolicyConfig.model_validate_json(make().model_dump_json()) == make()

@@ -13,7 +13,7 @@ from models.checkpoint import save
 from runtime.config.loading import load_settings
 from runtime.errors import SettingsError
 from runtime.evaluation.robotwin import Over, RoboTwinScene
-from runtime.policy.networks import open_checkpoint
+from runtime.policy.networks import open_video2act
 
 FOLDER = Path(__file__).parents[3] / "deploy" / "robotwin"
 STROKE_M = 0.08
@@ -59,7 +59,7 @@ class Environment:
 @pytest.fixture(scope="module")
 def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """A policy of random weights in a folder, opened as they do."""
-    checkpoint = open_checkpoint(load_settings(["--policy.size", "small", "--seed", "3"]))
+    checkpoint = open_video2act(load_settings(["--policy.size", "small", "--seed", "3"]))
     parts = {"slow": checkpoint.slow(), "fast": checkpoint.fast(), "text": checkpoint.instructor()}
     stored = tmp_path_factory.mktemp("policy") / "checkpoint"
     save(stored, checkpoint.config, checkpoint.statistics, parts)

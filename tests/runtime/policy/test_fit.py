@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from models.identity import ABOUT, FORMAT, stored_config
+from models.identity import ABOUT, FORMAT, video2act_config
 from models.requirements import ConditionArray, PictureSize, Requirements, VideoWindow, needs_of
 from models.sizes import full, full_wan, small
 from runtime.config.loading import load_settings
@@ -115,7 +115,7 @@ def with_needs(folder: Path, **changes: Any) -> Path:
     """The golden policy with needs of its own."""
     for file in GOLDEN.iterdir():
         (folder / file.name).write_bytes(file.read_bytes())
-    needs = needs_of(stored_config(GOLDEN)).model_copy(update=changes)
+    needs = needs_of(video2act_config(GOLDEN)).model_copy(update=changes)
     (folder / ABOUT).write_text(f'{{"format": {FORMAT}, "policy": "video2act", "needs": {needs.model_dump_json()}}}')
     return folder
 

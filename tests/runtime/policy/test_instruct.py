@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from models.checkpoint import load_embedding
+from models.embedding_file import load_embedding
 from runtime.config.loading import load_settings
 from runtime.config.settings import Settings
 from runtime.errors import RuntimeFault, SettingsError

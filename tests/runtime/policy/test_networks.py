@@ -23,11 +23,11 @@ from models.sizes import full, full_wan, small
 from models.system1 import FastSystem
 from models.system2 import SlowSystem
 from runtime.config.loading import load_settings, settings_from_json
-from runtime.config.policy import encoder_id, policy_config, policy_id
+from runtime.config.policy import encoder_id, policy_id, video2act_config
 from runtime.config.settings import Settings
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.run_folder import MEMORY_FOLDER, RUN_PREFIX
-from runtime.policy.networks import computed_by, device_of, fast_system, open_checkpoint, slow_system
+from runtime.policy.networks import computed_by, device_of, fast_system, open_video2act, slow_system
 from runtime.supervisor import robot
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -41,7 +41,7 @@ def settings(*flags: str) -> Settings:
 
 
 def test_a_part_can_come_from_elsewhere() -> None:
-    chosen = policy_config(
+    chosen = video2act_config(
         settings(
             "--policy.size",
             "full",
@@ -59,16 +59,16 @@ def test_a_part_can_come_from_elsewhere() -> None:
 @pytest.mark.parametrize("text", ["tencent/HunyuanVideo", "lab/t5@main", "/data/t5@" + COMMIT, ""])
 def test_a_source_that_names_neither_folder_nor_commit_is_one_line(text: str) -> None:
     with pytest.raises(RuntimeFault, match=r"policy\.published\.video"):
-        policy_config(settings("--policy.published.video", text))
+        video2act_config(settings("--policy.published.video", text))
 
 
 def test_a_transformer_may_come_from_a_file_beside_a_published_video_model() -> None:
     flags = ("--policy.published.transformer", "/data/wan-robot.safetensors")
-    chosen = policy_config(settings("--policy.size", "full-wan", *flags))
+    chosen = video2act_config(settings("--policy.size", "full-wan", *flags))
     assert chosen.published.transformer == Source(repo="/data/wan-robot.safetensors")
     assert chosen.published.video == full_wan().published.video
     with pytest.raises(RuntimeFault, match=r"^policy\.published\.transformer: needs published\.video"):
-        policy_config(settings("--policy.size", "small", *flags))
+        video2act_config(settings("--policy.size", "small", *flags))
 
 
 def test_encoded_instructions_serve_every_policy_with_the_same_encoders() -> None:
@@ -101,14 +101,14 @@ def test_only_published_weights_run_in_bfloat16_and_on_a_gpu_alone() -> None:
 
 def test_the_number_type_is_a_setting() -> None:
     chosen = settings("--system1.dtype", "bfloat16", "--system1.device", "cpu")
-    fast = fast_system(chosen, open_checkpoint(chosen)).network
+    fast = fast_system(chosen, open_video2act(chosen)).network
     assert isinstance(fast, FastSystem)
     assert {weight.dtype for weight in fast.parameters()} == {torch.bfloat16}
 
 
 def test_float8_storage_is_a_setting() -> None:
     chosen = settings("--system2.storage", "float8", "--system2.device", "cpu")
-    slow: Any = slow_system(chosen, open_checkpoint(chosen)).network
+    slow: Any = slow_system(chosen, open_video2act(chosen)).network
     assert slow.backbone.dual[0].image.attention.project.weight.dtype == torch.float8_e4m3fn
     assert slow.dtype == torch.float32
 
@@ -119,14 +119,14 @@ def test_numerics_are_a_setting_and_older_sessions_have_the_plain_ones(monkeypat
     for flags, kinds in ((UNTRAINED, (SlowSystem, LeanSystem)), ((), (SlowGraphs, LeanGraphs))):
         for numerics, kind in zip(("plain", "lean"), kinds, strict=True):
             chosen = settings(*flags, "--system2.numerics", numerics, "--system2.device", "cpu")
-            assert type(slow_system(chosen, open_checkpoint(chosen)).network) is kind
+            assert type(slow_system(chosen, open_video2act(chosen)).network) is kind
     assert settings().system2.numerics == "lean"
     assert settings_from_json('{"system2": {}}').system2.numerics == "plain"
 
 
 def test_modulation_on_the_host_needs_lean_numerics_in_torch() -> None:
     chosen = settings(*UNTRAINED, "--system2.modulation", "host", "--system2.device", "cpu")
-    assert isinstance(slow_system(chosen, open_checkpoint(chosen)).network, LeanSystem)
+    assert isinstance(slow_system(chosen, open_video2act(chosen)).network, LeanSystem)
     with pytest.raises(SettingsError, match=r"--system2\.modulation host: needs --system2\.numerics lean"):
         settings("--system2.modulation", "host", "--system2.numerics", "plain")
 
@@ -134,7 +134,7 @@ def test_modulation_on_the_host_needs_lean_numerics_in_torch() -> None:
 def test_a_start_says_what_it_does_and_how_long_it_took(caplog: pytest.LogCaptureFixture) -> None:
     chosen = settings(*UNTRAINED, "--system2.device", "cpu")
     with caplog.at_level(logging.INFO):
-        slow_system(chosen, open_checkpoint(chosen))
+        slow_system(chosen, open_video2act(chosen))
     said = [record.getMessage() for record in caplog.records]
     assert said[0] == "System 2's weights: loading to cpu, float32"
     assert [line for line in said if re.fullmatch(r"System 2('s weights)?: done in \d+\.\d s", line)] == [
@@ -144,11 +144,11 @@ def test_a_start_says_what_it_does_and_how_long_it_took(caplog: pytest.LogCaptur
 
 
 def test_a_checkpoint_runs_under_the_settings(tmp_path: Path) -> None:
-    drawn = open_checkpoint(settings(*UNTRAINED))
+    drawn = open_video2act(settings(*UNTRAINED))
     parts: dict[str, torch.nn.Module] = {"slow": drawn.slow(), "fast": drawn.fast(), "text": drawn.instructor()}
     save(tmp_path / "policy", drawn.config, drawn.statistics, parts)
     chosen = settings("--policy.checkpoint", str(tmp_path / "policy"), "--system1.engine", "torch")
-    loaded = open_checkpoint(chosen)
+    loaded = open_video2act(chosen)
     assert loaded.id == policy_id(chosen) != drawn.id
     fast = fast_system(chosen, loaded).network
     assert isinstance(fast, FastSystem)
@@ -159,7 +159,7 @@ def test_a_checkpoint_runs_under_the_settings(tmp_path: Path) -> None:
 def test_a_small_trained_policy_is_computed_by_onnx_runtime_on_a_cpu() -> None:
     def engines(*flags: str) -> list[str]:
         chosen = settings(*flags)
-        return [computed_by(system, open_checkpoint(chosen)) for system in (chosen.system1, chosen.system2)]
+        return [computed_by(system, open_video2act(chosen)) for system in (chosen.system1, chosen.system2)]
 
     assert engines() == ["onnx", "onnx"]
     assert engines("--system1.compile", "--system2.storage", "float8") == ["torch", "torch"]
@@ -190,13 +190,15 @@ def test_missing_published_weights_are_one_line(make: Callable[..., object], tmp
     nowhere = ("--policy.published.video", str(tmp_path / "no"), "--policy.published.image", str(tmp_path / "no"))
     chosen = settings(*UNTRAINED, *nowhere)
     with pytest.raises(RuntimeFault, match="does not exist"):
-        make(chosen, open_checkpoint(chosen))
+        make(chosen, open_video2act(chosen))
 
 
 def test_the_configuration_of_a_checkpoint_keeps_its_other_sources(tmp_path: Path) -> None:
     stored: PolicyConfig = full()
     (tmp_path / "config.json").write_text(stored.model_dump_json())
-    chosen = policy_config(settings("--policy.checkpoint", str(tmp_path), "--policy.published.image", "/data/siglip"))
+    chosen = video2act_config(
+        settings("--policy.checkpoint", str(tmp_path), "--policy.published.image", "/data/siglip")
+    )
     assert chosen.published == stored.published.model_copy(update={"image": Source(repo="/data/siglip")})
 
 

@@ -27,6 +27,7 @@ from runtime.policy import fit
 from runtime.policy.opening import Policy
 from runtime.policy.protocols import (
     EncodedInstruction,
+    Expected,
     FastPolicy,
     Observation,
     Picture,
@@ -127,6 +128,9 @@ class Guide:
         assert all(self.has_frame(name, number) for name, numbers in windows.items() for number in numbers)
         self.asked.append({name: list(numbers) for name, numbers in windows.items()})
         return Understanding({"goal": Array("float32", np.array([RAD_S / 2, 0], np.float32))})
+
+    def expected(self) -> Callable[[], Expected] | None:
+        return None
 
 
 class Silent(Guide):

@@ -13,11 +13,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tiny_video_policy
 from small_hub import COMMIT, Hub
 
 from models.config.policy import PolicyConfig
 from models.config.source import Published, Source
 from models.sizes import small
+from models.video_policy.config import VideoPolicyConfig
+from models.video_policy.parts import Published as VideoPolicyParts
 from runtime.policy import weights
 
 WEIGHTS = np.random.default_rng(0).bytes(25_000_000)
@@ -145,3 +148,34 @@ def test_a_policy_of_local_folders_needs_nothing(hub: Hub, tmp_path: Path) -> No
     done = fetch(hub, policy(tmp_path, Published(image=Source(repo=str(tmp_path)))))
     assert done.returncode == 0
     assert "nothing to fetch" in done.stdout
+
+
+def test_a_video_policys_parts_come_each_in_its_layout(tmp_path: Path) -> None:
+    """The real repository also holds every file in half precision, and more folders: they are not asked for."""
+    model = "diffusion_pytorch_model"
+    video = [f"{part}/{name}" for part in ("unet", "vae") for name in ("config.json", f"{model}.safetensors")]
+    beside = [f"unet/{model}.fp16.safetensors", "image_encoder/model.safetensors"]
+    text = ["config.json", "model.safetensors", "tokenizer.json"]
+    sources = {
+        "video_unet": Source(repo="lab/svd", revision=COMMIT),
+        "clip_text": Source(repo="lab/clip", revision=COMMIT),
+    }
+    folder = tmp_path / "policy"
+    tiny_video_policy.store(folder)
+    config = tiny_video_policy.config()
+    values = config.model_dump() | {"published": VideoPolicyParts(**sources).model_dump()}
+    values["text"] = {"kind": "clip", "width": config.unet.text_width}
+    (folder / "config.json").write_text(VideoPolicyConfig.model_validate(values).model_dump_json())
+    held = {"lab/svd": [*video, *beside], "lab/clip": [*text, "open_clip_model.safetensors"]}
+    contents = {name: {file: f"{name} {file}".encode() for file in files} for name, files in held.items()}
+    with Hub(contents) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        done = fetch(server, folder)
+        server.shutdown()
+        thread.join()
+    assert done.returncode == 0, done.stderr
+    assert [line.split()[:2] for line in done.stdout.splitlines()[:2]] == [
+        ["video_unet", "lab/svd"], ["clip_text", "lab/clip"],
+    ]  # fmt: skip
+    assert set(server.asked) == {*video, *text}

@@ -18,7 +18,7 @@ from runtime.config.settings import Settings
 from runtime.host.clock import seconds
 from runtime.messaging import codec, messages
 from runtime.messaging.array_field import Array
-from runtime.policy.networks import open_checkpoint, prepare_torch
+from runtime.policy.networks import open_video2act, prepare_torch
 from runtime.policy.video2act import FastVideo2Act
 from runtime.systems.condition_age import conditions_limit_ns
 from runtime.systems.frame_sets import FrameSet, History
@@ -36,13 +36,13 @@ NOW_NS = START_NS + 20 * MS
 @pytest.fixture(scope="module")
 def config(settings: Settings) -> System1Config:
     prepare_torch(settings.system1)
-    checkpoint = open_checkpoint(settings)
+    checkpoint = open_video2act(settings)
     return System1Config(settings, FastVideo2Act(checkpoint.fast(), checkpoint.needs), checkpoint.id)
 
 
 @pytest.fixture(scope="module")
 def embedding(settings: Settings) -> InstructionEmbedding:
-    return open_checkpoint(settings).instructor().encode(["hand the block over"])[0]
+    return open_video2act(settings).instructor().encode(["hand the block over"])[0]
 
 
 def frame_set(build: Build, number: int, shifts_ms: tuple[int, int, int] = (0, 1, 2)) -> tuple[messages.Frame, ...]:
@@ -173,7 +173,7 @@ def test_looking_ahead_changes_no_bit_of_the_chunk(
 ) -> None:
     chunks: list[messages.ActionChunk | messages.Skip] = []
     for ahead in (False, True):
-        fresh = replace(config, fast=FastVideo2Act(open_checkpoint(config.settings).fast(), config.fast.needs))
+        fresh = replace(config, fast=FastVideo2Act(open_video2act(config.settings).fast(), config.fast.needs))
         if ahead:
             encode_ahead(fresh.fast, inputs.sets[0], noise)
             assert fresh.fast.has_images(tuple(frame.seq for frame in inputs.sets[0]))

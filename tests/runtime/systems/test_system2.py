@@ -16,7 +16,7 @@ from models.requirements import ConditionArray, Requirements, VideoWindow
 from runtime.config.settings import Settings
 from runtime.host.clock import seconds
 from runtime.messaging import codec, messages
-from runtime.policy.networks import open_checkpoint, prepare_torch
+from runtime.policy.networks import open_video2act, prepare_torch
 from runtime.policy.video2act import SlowVideo2Act
 from runtime.systems.system2_state import System2Config, System2Inputs, System2State
 from runtime.systems.system2_step import gather, references, step
@@ -33,13 +33,13 @@ RUNNING = System2State(run=16, system1_epoch=1, episode=1, instruction=1, captur
 @pytest.fixture(scope="module")
 def config(settings: Settings) -> System2Config:
     prepare_torch(settings.system2)
-    checkpoint = open_checkpoint(settings)
+    checkpoint = open_video2act(settings)
     return System2Config(settings, SlowVideo2Act(checkpoint.slow(), checkpoint.needs), checkpoint.id)
 
 
 @pytest.fixture(scope="module")
 def embedding(settings: Settings) -> InstructionEmbedding:
-    return open_checkpoint(settings).instructor().encode(["hand the block over"])[0]
+    return open_video2act(settings).instructor().encode(["hand the block over"])[0]
 
 
 class Slow:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:  # each process imports only its own part's libraries: they ta
 CPU = torch.device("cpu")
 IMAGINATION, ACTION, TEXT = "imagination.", "action.", "text."  # before the names of a checkpoint's tensors
 _VIDEO = f"{IMAGINATION}video."  # that of the video model, left out where it is as it was published
-_PARTS = {IMAGINATION: 1, ACTION: 2, TEXT: 3}
+_PARTS = {IMAGINATION: 1, ACTION: 2, TEXT: 3}  # chosen, as for Video2Act: no two parts share random numbers
 
 
 class VideoPolicyCheckpoint:

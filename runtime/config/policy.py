@@ -84,7 +84,7 @@ def _with_sources(chosen: Config, elsewhere: PublishedWeights) -> Config:
     for part, text in elsewhere.model_dump(exclude_none=True).items():
         if part not in type(chosen.published).model_fields:
             known = ", ".join(type(chosen.published).model_fields)
-            raise RuntimeFault(f"policy.published.{part}: policy {chosen.name} has no such part; give {known}")
+            raise RuntimeFault(f"policy.published.{part}: does not exist in policy {chosen.name}; give {known}")
         try:
             update[part] = Source.parse(text)
         except ValidationError as error:

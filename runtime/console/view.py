@@ -19,10 +19,11 @@ from runtime.console.events import Event
 from runtime.host.clock import NS_PER_S
 from runtime.messaging import messages
 from runtime.messaging.topics import TOPICS
+from runtime.systems import expectation
 
 STATES = (
-    "safety", "joint_state", "arm_target", "chunk", "conditions", "camera_health", "supervision", "recording", "scene",
-    "episode", "instruction", "outcome", "leader_state", "skip", *(f"frame.{camera}" for camera in CAMERAS),
+    "safety", "joint_state", "arm_target", "chunk", "conditions", "imagined", "camera_health", "supervision", "recording",
+    "scene", "episode", "instruction", "outcome", "leader_state", "skip", *(f"frame.{camera}" for camera in CAMERAS),
 )  # fmt: skip
 """Topics of which the newest message is shown."""
 _MS = 1e6  # ns
@@ -62,6 +63,7 @@ def view(
         "ratio": _ratio(settings, held, rates_hz, now_ns),
         "maps": _maps(_of(held, "conditions", messages.Conditions)),
         "conditions": _conditions(_of(held, "conditions", messages.Conditions), now_ns),
+        "imagined": _imagined(_of(held, "imagined", messages.Imagined), now_ns),
         "cameras": [_camera(held, camera, now_ns) for camera in CAMERAS],
         "joints": {
             "measured": None if measured is None else rounded(measured),
@@ -200,6 +202,26 @@ def _conditions(message: messages.Conditions | None, now_ns: int) -> dict[str, A
         "widest_gap_ms": round(message.widest_gap_ns / _MS),
         "forward_ms": round(message.timing.forward_ns / _MS),
     }
+
+
+def _imagined(message: messages.Imagined | None, now_ns: int) -> dict[str, Any] | None:
+    """The imagined picture that shows this moment, or else the last one; and how far the one before was from what was seen."""
+    if message is None:
+        return None
+    place = expectation.due(message, now_ns)
+    shown = len(message.pictures) - 1 if place is None else place
+    return {
+        "camera": message.camera,
+        "jpeg": base64.b64encode(message.pictures[shown]).decode(),
+        "ahead_ms": round((shown + 1) * message.apart_ns / _MS),
+        "beyond": place is None,
+        "error": _share(message.error),
+        "still_error": _share(message.still_error),
+    }
+
+
+def _share(error: float) -> float | None:
+    return None if error == messages.NEVER_COMPARED else round(error, _DIGITS)
 
 
 def _maps(message: messages.Conditions | None) -> dict[str, Any]:

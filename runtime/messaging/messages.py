@@ -166,6 +166,25 @@ class Conditions(Episodic):
     timing: Timing = Timing()
 
 
+NEVER_COMPARED = -1.0
+"""An error of what was imagined, where nothing could be compared."""
+_Jpeg = Annotated[bytes, Field(min_length=1, max_length=1 << 16)]  # of a small picture; chosen: some 2 KB are usual
+
+
+class Imagined(Episodic):
+    """What System 2 expects to see after its conditions of the same number, for people."""
+
+    instruction: int
+    camera: str
+    capture_ns: int  # of the picture that they follow
+    apart_ns: int = Field(ge=0)  # between two of them, and from that picture to the first
+    seen: _Jpeg  # that picture, as small as the others
+    pictures: tuple[_Jpeg, ...] = Field(min_length=1, max_length=64)
+    # Mean distance of `seen` from what was imagined before for its time, and from what was seen then; black to white is 1.
+    error: float = Field(ge=NEVER_COMPARED, le=1)
+    still_error: float = Field(ge=NEVER_COMPARED, le=1)
+
+
 class ActionChunk(Episodic):
     """Joint targets at its own dt. t0_ns is the time of the first one: observation time + dt."""
 
@@ -386,7 +405,7 @@ COMMANDS: tuple[CommandName, ...] = get_args(CommandName)
 MESSAGES: dict[str, type[Message]] = {
     cls.__name__: cls
     for cls in (
-        Frame, Conditions, ActionChunk, Skip, JointState, ArmTarget, LeaderState, SafetyState, CameraHealth,
+        Frame, Conditions, Imagined, ActionChunk, Skip, JointState, ArmTarget, LeaderState, SafetyState, CameraHealth,
         OperatorCommand, Instruction, Embedding, Episode, Steering, Outcome, Deadman, Demonstration, Heartbeat, Fault,
         Supervision, Recording, Scene, Snapshot,
     )

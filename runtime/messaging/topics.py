@@ -47,6 +47,7 @@ TOPICS: dict[str, Topic] = {
         Topic("scene", messages.Scene, ("simulator",), 30, None),
         Topic("camera_health", messages.CameraHealth, ("cameras",), 30, 0.15),
         Topic("conditions", messages.Conditions, ("system2",), None, None, max_bytes=1 << 23),
+        Topic("imagined", messages.Imagined, ("system2",), None, None, max_bytes=1 << 20),
         Topic("chunk", messages.ActionChunk, ("system1",), None, 0.6),
         Topic("skip", messages.Skip, ("system1",), None, None),
         Topic("joint_state", messages.JointState, ("arms",), 200, 0.05, ring=True),

@@ -10,7 +10,7 @@ from typing import Any
 
 from runtime.errors import WireError
 
-SCHEMA_NUMBER = 3  # of the messages as they are now; each change on the wire raises it and adds a row to UPGRADES
+SCHEMA_NUMBER = 4  # of the messages as they are now; each change on the wire raises it and adds a row to UPGRADES
 
 Body = dict[str, Any]
 
@@ -54,6 +54,7 @@ UPGRADES: Mapping[int, Upgrade] = {
         shapes={"Conditions": _conditions, "Snapshot": _without_state},
     ),
     2: Upgrade(),  # an episode may say the period of System 1; where it says none, the settings do
+    3: Upgrade(),  # System 2 may say what it expects to see
 }
 """By the schema that it begins with. A former name is never given to anything else."""
 

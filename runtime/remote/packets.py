@@ -13,7 +13,7 @@ PONG = b"pong"  # robot: that time, and its own
 NEED = b"need"  # box: the key of an encoded instruction
 FILE = b"file"  # robot: the key, and the file
 MESSAGE = b"message"  # either: topic, message, and of a frame its JPEG
-TO_ROBOT = ("conditions", "snapshot", "fault")
+TO_ROBOT = ("conditions", "imagined", "snapshot", "fault")
 """Topics that System 2 publishes."""
 _STATES = ("chunk", "skip", "episode", "instruction", "embedding")
 

@@ -15,6 +15,7 @@ from runtime.replay.stored_embeddings import StoredEmbeddings
 from runtime.replay.stretch import Made, consumed, states_consumed
 from runtime.session.reader import Session
 from runtime.systems import system1_step, system2_step
+from runtime.systems.expectation import imagined
 from runtime.systems.system1_state import System1Config, System1Inputs, System1State
 from runtime.systems.system2_state import System2Config, System2Inputs, System2State
 
@@ -58,7 +59,20 @@ class System2Steps(_PolicySteps):
             self._config, state, inputs, self._pictures, self._embeddings, self._epoch, recorded.stamp_ns
         )
         made = made and made.model_copy(update={"timing": recorded.timing})
-        return ((("conditions", self._epoch, recorded.seq), made),)
+        return ((("conditions", self._epoch, recorded.seq), made), *self._shown(recorded))
+
+    def _shown(self, recorded: messages.Conditions) -> Made:
+        """What the policy expects to see after these conditions, where the session has it."""
+        key = ("imagined", self._epoch, recorded.seq)
+        there = self._index.messages.get(key)
+        if not isinstance(there, messages.Imagined):
+            return ()
+        before = states_consumed(self._index, there).get("imagined")
+        draw = self._config.slow.expected()
+        if draw is None:
+            return ((key, None),)
+        assert before is None or isinstance(before, messages.Imagined)
+        return ((key, imagined(recorded, draw(), before, self._epoch, there.stamp_ns)),)
 
     def _inputs(self, recorded: messages.Conditions) -> System2Inputs:
         frames = self._frames(recorded)

@@ -41,7 +41,7 @@ class StatusLine:
         )
         self._subscribers = {
             name: bus.subscriber(name, newest=True)
-            for name in ("safety", "camera_health", "recording", "scene", "episode", "arm_target")
+            for name in ("safety", "camera_health", "recording", "scene", "episode", "arm_target", "imagined")
         }
         self._counted = {name: bus.subscriber(name, depth=64) for name in ("chunk", "conditions")}
         self._newest: dict[str, messages.Message] = {}
@@ -197,7 +197,14 @@ class StatusLine:
         else:
             lost = ""
         lead = [self._mode_and_reasons(), self.overloaded(), self.unwell(processes), lost, self._history_gap()]
-        return [*lead, self.systems(), ages, cameras, real_time, file, holds]
+        return [*lead, self.systems(), ages, self._expectation(), cameras, real_time, file, holds]
+
+    def _expectation(self) -> str:
+        """How far what System 2 expected to see was from what it saw; empty where it imagines nothing."""
+        imagined = self.newest(messages.Imagined)
+        if imagined is None or imagined.error == messages.NEVER_COMPARED:
+            return ""
+        return f"imagined off by {imagined.error:.1%} (no motion: {imagined.still_error:.1%})"
 
     def _ages(self, state: messages.SafetyState) -> str:
         chunk = f"chunk {state.chunk_age_ns / 1e6:.0f} ms"

@@ -3,14 +3,14 @@ Made by system2.py; switched by a run's `faults.json` (runtime/process/fault_inj
 """
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 
 from models.requirements import Requirements
-from runtime.policy.protocols import EncodedInstruction, Picture, SlowPolicy, Understanding
+from runtime.policy.protocols import EncodedInstruction, Expected, Picture, SlowPolicy, Understanding
 from runtime.process.base import Process
 from runtime.process.fault_injection import FaultFile
 
@@ -61,6 +61,9 @@ class FaultySlow:
             raise torch.OutOfMemoryError("CUDA out of memory (injected)")
         time.sleep(self._faults.slow_s)
         return self._slow.encode_video(windows, instruction)
+
+    def expected(self) -> Callable[[], Expected] | None:
+        return self._slow.expected()
 
 
 def with_faults(slow: SlowPolicy, process: Process) -> SlowPolicy:

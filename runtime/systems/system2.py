@@ -11,6 +11,7 @@ from runtime.policy.embedding_cache import EmbeddingCache
 from runtime.policy.networks import Embeddings, open_checkpoint, prepare_torch, slow_system
 from runtime.process.base import Process, log
 from runtime.process.snapshot import Snapshots
+from runtime.systems.drawing import Drawing
 from runtime.systems.faulty_system2 import with_faults
 from runtime.systems.frame_sets import History, PictureSource, RingPictures
 from runtime.systems.gpu_room import GpuRoom
@@ -31,11 +32,12 @@ def main(process: Process) -> None:
     frames = [bus.subscriber(f"frame.{camera}", depth=256) for camera in config.cameras]
     chunks, skips = bus.subscriber("chunk", newest=True), bus.subscriber("skip", newest=True)
     states = {name: bus.subscriber(name, newest=True) for name in ("episode", "instruction", "embedding")}
-    publisher, snapshots = process.publisher("conditions"), Snapshots(process)
+    publisher, imaginings = process.publisher("conditions"), process.publisher("imagined")
+    snapshots = Snapshots(process)
     pictures, history, state = RingPictures(process.folder), History(config.cameras), System2State()
     embeddings = Embeddings(EmbeddingCache())
     held: dict[str, messages.Message] = {}
-    room = GpuRoom(process)
+    room, drawing = GpuRoom(process), Drawing(process.epoch)
     process.settle(settings.system2.nice)
     log.info("policy %s, %d weights", checkpoint.id, config.slow.weights)
     while process.running:
@@ -47,6 +49,8 @@ def main(process: Process) -> None:
         for name, subscriber in (*states.items(), ("chunk", chunks), ("skip", skips)):
             for received in subscriber.take():
                 held[name] = received.message
+        if (shown := drawing.take(robot_time_ns())) is not None:
+            imaginings.send(shown)
         inputs = gather(held, history.frames())
         process.stepped()
         if inputs is None:
@@ -57,6 +61,7 @@ def main(process: Process) -> None:
                 room.enough()
                 publisher.send(conditions)
                 snapshots.keep(conditions.seq, state)
+                drawing.begin(conditions, config.slow.expected())
 
 
 def _encode_grid(config: System2Config, history: History, pictures: PictureSource) -> None:

@@ -113,6 +113,18 @@ _FIELDS: dict[type[messages.Message], dict[str, Any]] = {
         "frame_returned_ns": START_NS + 4,
         "saturated": False,
     },
+    messages.Imagined: {
+        "episode": 1,
+        "inputs": (("conditions", 1, 0),),
+        "instruction": 1,
+        "camera": "head",
+        "capture_ns": START_NS,
+        "apart_ns": 200_000_000,
+        "seen": b"\xff\xd8",
+        "pictures": (b"\xff\xd8", b"\xff\xd9"),
+        "error": 0.125,
+        "still_error": -1.0,
+    },
     messages.Skip: {"episode": 1, "reason": "no conditions yet"},
     messages.JointState: {
         "episode": 1,

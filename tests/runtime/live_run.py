@@ -55,7 +55,7 @@ class LiveRun:
         page = "--console.enabled" if console else "--no-console.enabled"
         light = [word for flag, value in _LIGHT.items() if flag not in flags for word in (flag, value)]
         self.environment = dict(os.environ)
-        if command == "robot" and "--policy.server" not in flags:
+        if command == "robot" and not {"--policy.server", "--policy.checkpoint"} & {*flags}:
             light += ["--policy.checkpoint", str(tiny_checkpoint.policy())]
             self.environment["XDG_CACHE_HOME"] = str(tiny_checkpoint.caches())
         line = [sys.executable, "-m", "runtime.cli", command, *own, page, *light, *flags]

@@ -18,10 +18,11 @@ export function Cameras({ source, at, moment, lost }) {
     <button class=${name === overlay ? "chosen" : ""} onClick=${() => setOverlay(name)}>${name}</button>`);
   return html`<section class="cameras">
     <div class="row small">System 2 sees: ${choices}<${Seen} moment=${moment} /></div>
-    <div class="pictures">
+    <div class=${moment.imagined ? "pictures four" : "pictures"}>
       ${moment.cameras.map((state) => html`<${Camera} key=${state.camera} ...${{ source, at, state, lost }}
         map=${state.camera === "head" ? maps[overlay] ?? null : null}
-        colour=${COLOURS[Math.max(0, names.indexOf(overlay)) % COLOURS.length]} seen=${moment.conditions} />`)}
+        colour=${COLOURS[Math.max(0, names.indexOf(overlay)) % COLOURS.length]} seen=${moment.conditions} />
+        ${moment.imagined?.camera === state.camera ? html`<${Imagined} key="imagined" imagined=${moment.imagined} />` : null}`)}
     </div>
   </section>`;
 }
@@ -32,6 +33,19 @@ function Seen({ moment }) {
   const saw = conditions.windows.map(({ camera, frames }) => `${camera} ${frames.length > 2 ? `${frames[0]} to ${frames.at(-1)}` : frames.join(", ")}`);
   return html`<span class="muted seen" title="frames that the newest condition saw">
     ${`condition ${conditions.seq} (${conditions.trigger}) saw ${saw.join(" and ")}; ${conditions.age_ms} ms old`}</span>`;
+}
+
+// What System 2 imagined for this moment, and how far what it imagined before was from what was seen.
+function Imagined({ imagined }) {
+  if (!imagined) return null;
+  const { camera, jpeg, ahead_ms, beyond, error, still_error } = imagined;
+  const apart = error === null ? "" : ` off by ${(100 * error).toFixed(1)} % (no motion: ${(100 * still_error).toFixed(1)} %)`;
+  return html`<figure class=${beyond ? "imagined wrong" : "imagined"}>
+    <div class="picture"><img src=${`data:image/jpeg;base64,${jpeg}`} alt="imagined" /></div>
+    <figcaption title="mean difference between what System 2 had imagined and what the camera then saw; beside it the difference if nothing had moved">
+      ${`${camera} imagined`}
+      <span class=${beyond ? "bad" : "muted"}>${beyond ? "nothing newer" : `${ahead_ms} ms ahead`}${apart}</span></figcaption>
+  </figure>`;
 }
 
 function Camera({ source, at, state, map, colour, seen, lost }) {

@@ -13,6 +13,7 @@ from runtime.messaging import codec, messages
 from runtime.messaging.topics import TOPICS, topic_of
 from runtime.messaging.upgrades import SCHEMA_NUMBER, UPGRADES, present_topic, upgraded
 
+LATER = {"Imagined"}  # messages that schema 1 had not
 FORMER = sorted((Path(__file__).parents[1] / "golden" / "schema-1").glob("*.msgpack"))
 
 
@@ -32,7 +33,9 @@ def test_a_table_leads_from_each_former_schema_to_the_present_one() -> None:
 
 def test_there_is_one_of_each_former_message() -> None:
     renamed = {new: old for old, new in UPGRADES[1].types.items()}
-    assert {path.stem for path in FORMER} == {renamed.get(kind, kind) for kind in messages.MESSAGES}
+    assert {path.stem for path in FORMER} == {
+        renamed.get(kind, kind) for kind in messages.MESSAGES if kind not in LATER
+    }
 
 
 @pytest.mark.parametrize("path", FORMER, ids=lambda path: path.stem)
@@ -103,7 +106,7 @@ def test_a_former_condition_that_lacks_an_array_is_refused() -> None:
         codec.decode_recorded(pack(body))
 
 
-@pytest.mark.parametrize("schema", [0, 4, -1, None, "1", True, 1.0])
+@pytest.mark.parametrize("schema", [0, 5, -1, None, "1", True, 1.0])
 def test_an_unknown_schema_stays_as_it_is_and_is_refused(schema: Any) -> None:
     body = body_of("Episode") | {"schema": schema}
     assert upgraded(body) is body

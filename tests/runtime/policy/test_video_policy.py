@@ -107,7 +107,7 @@ def test_sizes_are_opened_by_name() -> None:
         (("--system2.storage", "float8"), "storage float8: does not run a Video Policy; leave it out"),
         (
             ("--policy.published.head", "/x"),
-            "policy.published.head: policy tiny has no such part; give video_unet, clip_text",
+            "policy.published.head: does not exist in policy tiny; give video_unet, clip_text",
         ),
     ],
 )

@@ -1,13 +1,13 @@
 """System 2 where its GPU has no memory left, and where it is slow: told once, nothing ends. Called by pytest."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import pytest
 import torch
 
 from models.requirements import Requirements
-from runtime.policy.protocols import EncodedInstruction, Picture, Understanding
+from runtime.policy.protocols import EncodedInstruction, Expected, Picture, Understanding
 from runtime.process.fault_injection import NAME, FaultFile
 from runtime.systems import faulty_system2
 from runtime.systems.faulty_system2 import SECTION, FaultySlow, SlowFaults
@@ -70,6 +70,9 @@ class Counting:
     def encode_video(self, windows: Mapping[str, Sequence[int]], instruction: EncodedInstruction) -> Understanding:
         self.asked += 1
         return Understanding(arrays={}, maps={})
+
+    def expected(self) -> Callable[[], Expected] | None:
+        return None
 
 
 def ask(slow: FaultySlow) -> bool:

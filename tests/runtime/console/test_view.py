@@ -1,5 +1,6 @@
 """What the page shows of a moment, the log of events, and the metrics; of messages made by hand. Called by pytest."""
 
+import base64
 import hashlib
 import json
 import re
@@ -50,6 +51,25 @@ def test_before_anything_is_heard_there_is_a_page() -> None:
     empty = shown({})
     assert empty["safety"] is None and empty["chunk"] is None and empty["latency"] == []
     assert [camera["verdict"] for camera in empty["cameras"]] == ["no report"] * 3
+
+
+@pytest.mark.parametrize(
+    ("after_ms", "picture", "beyond"), [(120, b"first", False), (320, b"last", False), (900, b"last", True)]
+)
+def test_the_imagined_picture_is_the_one_of_the_moment(
+    held: dict[str, messages.Message], build: Build, after_ms: int, picture: bytes, beyond: bool
+) -> None:
+    """200 ms apart. Beyond the last one that one stays, and is said to be old."""
+    pictures = (b"first", b"last")
+    held["imagined"] = build(messages.Imagined, capture_ns=next(iter(held.values())).stamp_ns, pictures=pictures)
+    made = shown(held, after_ms)["imagined"]
+    assert (base64.b64decode(made["jpeg"]), made["beyond"]) == (picture, beyond)
+    assert (made["error"], made["still_error"]) == (0.125, None), "what was not compared is no number"
+
+
+def test_a_policy_that_imagines_nothing_shows_no_picture(held: dict[str, messages.Message]) -> None:
+    del held["imagined"]
+    assert shown(held)["imagined"] is None
 
 
 def test_everything_is_there(held: dict[str, messages.Message]) -> None:

@@ -238,6 +238,21 @@ def test_a_gap_in_the_video_window_is_shown(
     assert wait_until(lambda: "ms apart" not in shown(134_000_000))
 
 
+def test_how_far_imagined_pictures_are_off_is_shown(
+    bus: OpenBus, settings: Settings, build: Build, wait_until: WaitUntil
+) -> None:
+    status = StatusLine(bus("supervisor"), settings)
+    publisher = bus("system2").publisher("imagined")
+
+    def shown(error: float) -> str:
+        publisher.send(build(messages.Imagined, error=error, still_error=0.05))
+        status.read()
+        return joined(status.parts(ALIVE))
+
+    assert wait_until(lambda: "imagined off by 3.1% (no motion: 5.0%)" in shown(0.031))
+    assert wait_until(lambda: "imagined" not in shown(messages.NEVER_COMPARED))
+
+
 def test_what_happens_again_and_again_is_one_line(
     bus: OpenBus, settings: Settings, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -11,9 +11,9 @@ from models.config.part import Part
 
 # Upper bounds are chosen: far beyond what anybody trains with, so that they only stop slips.
 _LONGEST = 10**8  # steps
-_LARGEST_BATCH = 65_536  # chosen, as above
-_HEAVIEST = 1000.0  # of a loss, or of a rate, times the usual one
-_LONGEST_CHUNK = 128  # targets: as MOST_TARGETS in runtime/messaging/messages.py
+LARGEST_BATCH = 65_536  # chosen, as above
+HEAVIEST = 1000.0  # of a loss, or of a rate, times the usual one
+LONGEST_CHUNK = 128  # targets: as MOST_TARGETS in runtime/messaging/messages.py
 _Factor = Annotated[float, Field(gt=0, le=10)]
 _Seconds = Annotated[float, Field(ge=0, le=3600)]
 
@@ -41,14 +41,19 @@ class Schedule(Part):
     seed: int = Field(default=0, ge=0, lt=2**31)
 
 
-class Filming(Part):
+class Autoencoding(Part):
+    """How a VAE of our own learns, which both families train where none is published."""
+
+    pictures: int = Field(default=8, gt=0, le=LARGEST_BATCH)
+    """Images in a batch of the VAE."""
+    divergence: float = Field(default=1e-4, ge=0, le=HEAVIEST)
+    """Weight of the VAE's KL term, which only keeps the latents bounded."""
+
+
+class Filming(Autoencoding):
     """How stage 1 samples; defaults are those of the shipped policy."""
 
-    pictures: int = Field(default=8, gt=0, le=_LARGEST_BATCH)
-    """Images in a batch of the VAE."""
-    divergence: float = Field(default=1e-4, ge=0, le=_HEAVIEST)
-    """Weight of the VAE's KL term, which only keeps the latents bounded."""
-    windows: int = Field(default=8, gt=0, le=_LARGEST_BATCH)
+    windows: int = Field(default=8, gt=0, le=LARGEST_BATCH)
     """Windows in a batch of the video model."""
     clean_share: float = Field(default=0.1, ge=0, le=1)
     """Share of windows at diffusion time 0, at which System 2 uses the model."""
@@ -99,26 +104,26 @@ class Prefixes(Part):
     """Largest offset of an arm's joint."""
     offset_m: float = Field(default=0.002, ge=0, le=0.15)
     """Largest offset of a gripper."""
-    delay_steps: int = Field(default=6, ge=1, le=_LONGEST_CHUNK)
+    delay_steps: int = Field(default=6, ge=1, le=LONGEST_CHUNK)
     """Longest delay, in steps of a demonstration."""
     largest_rad: float = Field(default=0.15, gt=0, le=3.2)
     """Largest deviation of an arm's joint, from any cause."""
-    blend_targets: int = Field(default=12, ge=1, le=_LONGEST_CHUNK)
+    blend_targets: int = Field(default=12, ge=1, le=LONGEST_CHUNK)
     """Number of targets over which a chunk leads back to the demonstration."""
 
 
 class Cloning(Part):
     """How stage 2 samples. The shipped policy is older than much of it: models/shipped/train.sh has the ones of then."""
 
-    samples: int = Field(default=48, gt=0, le=_LARGEST_BATCH)
+    samples: int = Field(default=48, gt=0, le=LARGEST_BATCH)
     """Observations in a batch."""
-    of_window: int = Field(default=3, gt=0, le=_LARGEST_BATCH)
+    of_window: int = Field(default=3, gt=0, le=LARGEST_BATCH)
     """Observations per window of System 2, each at another age; fewer windows make a batch cheaper."""
     draws: int = Field(default=2, gt=0, le=1024)
     """Noisy chunks per observation; the image encoder and System 2's formers cost more than the head."""
     lag_s: tuple[_Seconds, _Seconds] = (0.1, 2.7)
     """Shortest and longest age of the conditions, drawn evenly; covers ratios 1:8 and 1:16 of size small."""
-    longest_prefix: int = Field(default=16, ge=0, le=_LONGEST_CHUNK)
+    longest_prefix: int = Field(default=16, ge=0, le=LONGEST_CHUNK)
     no_prefix_share: float = Field(default=0.5, ge=0, le=1)
     """Share of samples without a committed prefix."""
     prefixes: Prefixes = Prefixes()
@@ -154,16 +159,16 @@ class Cloning(Part):
     """Share of each task's demonstrations that are not learnt from; the loss on them is among the curves. 0: none."""
     loss: Literal["l1", "l2"] = "l2"
     """Norm of the error in the loss."""
-    token_loss: float = Field(default=0.3, ge=0, le=_HEAVIEST)
+    token_loss: float = Field(default=0.3, ge=0, le=HEAVIEST)
     """Weight of a further loss: of a chunk that is predicted from System 2's tokens, joints and age alone. 0: none."""
-    grip_loss: float = Field(default=0.0, ge=0, le=_HEAVIEST)
+    grip_loss: float = Field(default=0.0, ge=0, le=HEAVIEST)
     """Weight of further losses: of where each hand next opens or closes, predicted from System 2's tokens alone, and from
     System 1's newest images alone. 0: none."""
-    former_rate: float = Field(default=1.0, gt=0, le=_HEAVIEST)
+    former_rate: float = Field(default=1.0, gt=0, le=HEAVIEST)
     """Learning rate of System 2's Q-formers, as a multiple of the schedule's."""
     prepared: bool = True
     """Compute features of the frozen video model once and keep them on disk; false: compute them while training."""
-    video_loss: float = Field(default=0.0, ge=0, le=_HEAVIEST)
+    video_loss: float = Field(default=0.0, ge=0, le=HEAVIEST)
     """Above 0: train the video model too, with this weight of its loss."""
 
     @model_validator(mode="after")

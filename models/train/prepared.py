@@ -29,7 +29,7 @@ from models.window import grid_frames
 WINDOW_EVERY = (
     11  # steps between the windows that are kept; no multiple of the long window's stride, to see all its phases
 )
-_SAMPLES = 12  # head pictures of an episode from which a VAE learns; chosen: 1,500 demonstrations give 18,000
+SAMPLES = 12  # head pictures of an episode from which a VAE learns; chosen: 1,500 demonstrations give 18,000
 _BATCH = 8  # windows that go through the video model at once; chosen: it bounds memory
 Tensors = dict[str, torch.Tensor]
 Changed = Callable[[NDArray[np.uint8]], NDArray[np.uint8]]
@@ -60,7 +60,7 @@ def pictures(episode: Episode, config: PolicyConfig) -> Tensors:
     seen = torch.empty(len(kept), len(config.cameras), 3, size, size, dtype=torch.uint8)
     for place, step in enumerate(kept):
         for index, camera in enumerate(config.cameras):
-            seen[place, index] = _resized(decoded(episode.jpegs[camera][step]), (size, size), config.eyes_resize)
+            seen[place, index] = resized(decoded(episode.jpegs[camera][step]), (size, size), config.eyes_resize)
     return {"q": torch.from_numpy(episode.q), "targets": torch.from_numpy(targets(episode, config)), "pictures": seen}
 
 
@@ -69,25 +69,33 @@ def targets(episode: Episode, config: PolicyConfig) -> NDArray[np.float32]:
 
     Of the A steps after an episode that was cut it is the leader's, which the follower would have followed.
     """
-    if config.action_source == "master":
-        return np.concatenate([episode.leader, episode.ahead])
+    return leader_targets(episode) if config.action_source == "master" else follower_targets(episode)
+
+
+def leader_targets(episode: Episode) -> NDArray[np.float32]:
+    """What the leader commanded at each step, (T + A, 14)."""
+    return np.concatenate([episode.leader, episode.ahead])
+
+
+def follower_targets(episode: Episode) -> NDArray[np.float32]:
+    """Where the follower was one step after each, (T + A, 14)."""
     return np.concatenate([episode.q[1:], episode.ahead if len(episode.ahead) else episode.q[-1:]])
 
 
 @torch.inference_mode()
 def samples(episode: Episode, config: PolicyConfig, seed: int) -> Tensors:
     """What a VAE learns from: some head pictures, high and low (N, 3, H, W) uint8 at the sizes of System 2's windows."""
-    steps = np.random.default_rng(seed).integers(len(episode), size=_SAMPLES)
+    steps = np.random.default_rng(seed).integers(len(episode), size=SAMPLES)
     seen = [decoded(episode.jpegs[config.cameras[0]][step]) for step in steps]
     high, low = config.video.high, config.video.low
     return {
-        name: torch.stack([_resized(picture, (w.height_px, w.width_px), config.resize) for picture in seen])
+        name: torch.stack([resized(picture, (w.height_px, w.width_px), config.resize) for picture in seen])
         for name, w in (("high", high), ("low", low))
     }
 
 
-def _resized(picture: NDArray[np.uint8], size: tuple[int, int], how: images.Resize) -> torch.Tensor:
-    """A picture brought to a size as the networks do it, and back to (3, H, W) uint8, to be stored."""
+def resized(picture: NDArray[np.uint8], size: tuple[int, int], how: images.Resize) -> torch.Tensor:
+    """A picture (H', W', 3) brought to a size as the networks do it, and back to (3, H, W) uint8, to be stored."""
     resized = images.resize(images.to_tensor(picture, torch.device("cpu")), *size, how)[0]
     return resized.add_(1).mul_(127.5).round_().clamp_(0, 255).to(torch.uint8)
 

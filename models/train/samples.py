@@ -16,13 +16,10 @@ from models.config.policy import PolicyConfig
 from models.data.episode import DEMONSTRATION_HZ
 from models.normalize import Statistics
 from models.train.choices import Cloning
+from models.train.cloned import ON_THE_WAY_S, Cloned
 from models.train.next_grips import next_grips
-from models.train.prefixes import Demonstrated, perturbed
+from models.train.prefixes import Demonstrated
 from models.train.prepared import WINDOW_EVERY, Prepared, Tensors, history_steps, window_of
-
-_ON_THE_WAY_S = (0.01, 0.06)
-"""How much later than its newest picture was exposed a live run begins. Chosen: it takes some 10 ms to read a set of pictures,
-and the set may be more than a frame (33 ms) old before System 1 is free."""
 
 
 @dataclass(frozen=True)
@@ -52,21 +49,10 @@ class Samples(Dataset[Tensors]):
     ):
         self._shards, self._config, self._statistics, self._cloning = shards, config, statistics, cloning
         self._seed = seed
-        self._q = [shard.pictures["q"] for shard in shards]
-        self._targets = [shard.pictures["targets"] for shard in shards]
-        self._grips = [next_grips(targets.numpy()) for targets in self._targets] if cloning.grip_loss else []
-        self._mean_q = np.concatenate([q.double().numpy() for q in self._q]).mean(0)
-        self._of_task = {shard.task: [i for i, s in enumerate(shards) if s.task == shard.task] for shard in shards}
-        steps = np.array([len(q) for q in self._q], np.float64)
-        by_task = {
-            task: sum(steps[i] for i, s in enumerate(shards) if s.task == task) for task in {s.task for s in shards}
-        }
-        share = np.array([by_task[shard.task] ** (cloning.task_power - 1) for shard in shards]) * steps
-        cut = np.array([len(targets) > len(q) for q, targets in zip(self._q, self._targets, strict=True)])
-        if cut.any() and not cut.all():  # else they would be drawn by their few steps
-            share[cut] *= cloning.cut_share / share[cut].sum()
-            share[~cut] *= (1 - cloning.cut_share) / share[~cut].sum()
-        self._share = share / share.sum()
+        self._cloned = Cloned([shard.pictures for shard in shards], [shard.task for shard in shards])
+        self._grips = [next_grips(targets.numpy()) for targets in self._cloned.targets] if cloning.grip_loss else []
+        self._mean_q = np.concatenate([q.double().numpy() for q in self._cloned.q]).mean(0)
+        self._share = self._cloned.shares(cloning.task_power, cloning.cut_share)
 
     def __getitem__(self, number: int) -> Tensors:
         """Batch `number`, what `CloningLoss` takes.
@@ -119,12 +105,13 @@ class Samples(Dataset[Tensors]):
     def _observation(self, index: int, place: int, at: int, draws: _Draws) -> Tensors:
         shard, stats, cloning, random = self._shards[index], self._statistics, self._cloning, draws.common
         step = place * history_steps(self._config)
-        q = self._joints(index, step, random)
+        q = self._cloned.joints(index, step, random)
         q = q + random.normal(0, cloning.state_noise, len(q)) * stats.state_spread
         seen = shard.pictures.rows("pictures", max(0, place - 1), place + 1)
         committed = 0 if random.random() < cloning.no_prefix_share else int(random.integers(cloning.longest_prefix + 1))
-        one = Demonstrated(q, self._targets[index].numpy(), step)
-        targets = self._targets_after(one, committed, shard.task, draws.prefixes)
+        one = Demonstrated(q, self._cloned.targets[index].numpy(), step)
+        horizon = self._config.horizon
+        targets = self._cloned.chunk(one, shard.task, committed, horizon, cloning.prefixes, draws.prefixes)
         shown = self._mean_q if random.random() < cloning.state_dropout else q  # targets stay as they are seen from q
         has_pictures = random.random((2, seen.shape[1])) >= cloning.picture_dropout
         return self._next_grips(index, step) | {
@@ -134,10 +121,10 @@ class Samples(Dataset[Tensors]):
             "has_language": torch.tensor(random.random() >= cloning.language_dropout),
             "state": stats.normalize_state(shown),
             "targets": stats.normalize(targets, q),
-            "demonstration": stats.normalize(one.chunk(self._config.horizon), q),
+            "demonstration": stats.normalize(one.chunk(horizon), q),
             "committed": torch.tensor(committed),
             "age_s": torch.tensor(
-                max(0.0, (step - at * WINDOW_EVERY) / DEMONSTRATION_HZ) + random.uniform(*_ON_THE_WAY_S)
+                max(0.0, (step - at * WINDOW_EVERY) / DEMONSTRATION_HZ) + random.uniform(*ON_THE_WAY_S)
             ),
             "has_conditions": torch.tensor(random.random() >= cloning.condition_dropout),
         }
@@ -159,19 +146,3 @@ class Samples(Dataset[Tensors]):
         if drawn < self._cloning.black_share:
             return np.ones(cameras, np.bool_)
         return one & (drawn < self._cloning.black_share + self._cloning.one_black_share)
-
-    def _targets_after(
-        self, one: Demonstrated, committed: int, task: str, random: np.random.Generator
-    ) -> NDArray[np.floating]:
-        """Targets (H, J), of which the first were committed: those of the demonstration, unless the prefix is perturbed."""
-        if not committed:
-            return one.chunk(self._config.horizon)
-        number = int(random.choice(self._of_task[task]))
-        step = min(one.step, len(self._q[number]) - 1)
-        other = Demonstrated(self._q[number][step].numpy(), self._targets[number].numpy(), step)
-        return perturbed(one, other, committed, self._config.horizon, self._cloning.prefixes, random)
-
-    def _joints(self, index: int, step: int, random: np.random.Generator) -> NDArray[np.float64]:
-        """Joints (J,) a little later than the pictures: a live run reads them when it begins, not when the cameras exposed."""
-        q = self._q[index][step : step + 2].double().numpy()
-        return q[0] + (q[-1] - q[0]) * random.random()

@@ -14,7 +14,7 @@ from models.train.prepared import Prepared
 
 Array = NDArray[np.float32]
 _Joints = tuple[Array, Array]  # (T, J) observed, and the targets
-_EVERY = 3  # steps whose chunks are measured: 0.1 s apart; chosen, since neighbouring chunks share 63 of 64 targets
+EVERY = 3  # steps whose chunks are measured: 0.1 s apart; chosen, since neighbouring chunks share 63 of 64 targets
 _LEAST_RAD, _LEAST_GRIP_M = 0.005, 0.002
 """Least spreads. Chosen: a third of a degree, and 2 mm; a joint that hardly moves must not become all noise."""
 _GRIPPERS = (6, 13)  # places in the joint vector
@@ -35,7 +35,7 @@ def of(shards: Sequence[Prepared], horizon: int, targets: Literal["relative", "p
     both = [(shard["q"].numpy(), shard["targets"].numpy()) for shard in shards]
     if targets == "physical":
         return _physical(both, horizon)
-    moved = np.concatenate([chunks(targets, horizon)[: len(q) : _EVERY] - q[::_EVERY, None] for q, targets in both])
+    moved = np.concatenate([chunks(targets, horizon)[: len(q) : EVERY] - q[::EVERY, None] for q, targets in both])
     q = np.concatenate([q for q, _ in both])
     least, low, high = _ranges(both)
     return Statistics(

@@ -6,7 +6,7 @@ Legend: B samples, T frames, H W pixels, h w latent grid, c latent channels, L w
 """
 
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -17,7 +17,7 @@ from torch.nn import functional
 from torch.utils.data import Dataset
 
 from models.backbones.backbone import Backbone, VideoText
-from models.train.choices import Filming
+from models.train.choices import Autoencoding, Filming
 from models.train.prepared import Prepared, Tensors
 
 _STREAMS = ("high", "low")
@@ -33,42 +33,47 @@ class Pictures(Dataset[Tensors]):
         """Batch `number`: pictures (B, 3, 1, H, W) uint8, each a video of one frame, and a seed (1,)."""
         random = np.random.default_rng([self._seed, number])
         name = _STREAMS[number % len(_STREAMS)]
-        rows = [_any_row(self._shards, name, random) for _ in range(self._filming.pictures)]
+        rows = [any_row(self._shards, name, random) for _ in range(self._filming.pictures)]
         return {"pictures": torch.stack([row for _, row in rows]).unsqueeze(2), "seed": _seed(random)}
 
 
 class AutoencoderLoss(nn.Module):
     """A VAE's loss: mean absolute error of the pictures it gives back, plus the KL divergence of its latents, weighted."""
 
-    def __init__(self, vae: nn.Module, filming: Filming) -> None:
+    def __init__(self, vae: nn.Module, chosen: Autoencoding) -> None:
         super().__init__()
-        self.vae, self._filming = vae, filming
+        self.vae, self._divergence = vae, chosen.divergence
 
     def forward(self, batch: Tensors) -> torch.Tensor:
-        """Loss of a batch of `Pictures`: a scalar, float32.
+        """Loss of a batch of `Pictures`: a scalar, float32."""
+        with plain_on_cpu(batch["pictures"]):
+            pictures = batch["pictures"].float().div_(127.5).sub_(1)
+            random = torch.Generator(pictures.device).manual_seed(int(batch["seed"][0]))
+            posterior, found = self.coded(pictures, random)
+            divergence = posterior.kl().mean() / posterior.mean[0].numel()
+            return functional.l1_loss(found.float(), pictures) + self._divergence * divergence
 
-        In float32 on a CPU: in bfloat16 oneDNN's backward pass of convolutions over three dimensions destroys the heap (torch
-        2.13, Xeons with AMX, pictures of 96 x 128).
-        """
-        cpu = batch["pictures"].device.type == "cpu"
-        with torch.autocast("cpu", enabled=False) if cpu else nullcontext():
-            return self._loss(batch)
-
-    def _loss(self, batch: Tensors) -> torch.Tensor:
-        pictures = batch["pictures"].float().div_(127.5).sub_(1)
+    def coded(self, pictures: torch.Tensor, random: torch.Generator) -> tuple[Any, torch.Tensor]:
+        """The posterior of pictures in -1..1, and what is decoded from a sample of it, of their shape."""
         vae = cast(Any, self.vae)
         posterior = vae.encode(pictures).latent_dist
-        random = torch.Generator(pictures.device).manual_seed(int(batch["seed"][0]))
-        found = vae.decode(posterior.sample(random)).sample
-        divergence = posterior.kl().mean() / posterior.mean[0].numel()
-        return functional.l1_loss(found.float(), pictures) + self._filming.divergence * divergence
+        return posterior, vae.decode(posterior.sample(random)).sample
+
+
+def plain_on_cpu(like: torch.Tensor) -> AbstractContextManager[object]:
+    """A context in which a CPU computes in float32; elsewhere the training's number type stays.
+
+    In bfloat16 oneDNN's backward pass of convolutions over three dimensions destroys the heap (torch 2.13, Xeons with AMX,
+    pictures of 96 x 128).
+    """
+    return torch.autocast("cpu", enabled=False) if like.device.type == "cpu" else nullcontext()
 
 
 @torch.inference_mode()
 def latent_spread(backbone: Backbone, shards: Sequence[Prepared], seed: int) -> tuple[torch.Tensor, torch.Tensor]:
     """Mean and standard deviation (c,) of the latents of 64 drawn pictures: places of the grid make them thousands."""
     random = np.random.default_rng(seed)
-    pictures = torch.stack([_any_row(shards, "high", random)[1] for _ in range(64)]).unsqueeze(2)
+    pictures = torch.stack([any_row(shards, "high", random)[1] for _ in range(64)]).unsqueeze(2)
     latents = backbone.encode(pictures.float().div_(127.5).sub_(1))
     return latents.mean((0, 2, 3, 4)), latents.std((0, 2, 3, 4))
 
@@ -91,7 +96,7 @@ class Windows(Dataset[Tensors]):
         """Batch `number`: clean (B, c, T, h, w) float32, time (B,) in 0..1, text (B,) its row of the table, a seed (1,)."""
         random = np.random.default_rng([self._seed, number])
         name = _STREAMS[number % len(_STREAMS)]
-        rows = [_any_row([film.latents for film in self._films], name, random) for _ in range(self._filming.windows)]
+        rows = [any_row([film.latents for film in self._films], name, random) for _ in range(self._filming.windows)]
         texts = [int(random.choice(self._films[film].texts)) for film, _ in rows]
         time = random.random(len(rows)) * (random.random(len(rows)) >= self._filming.clean_share)
         return {
@@ -163,7 +168,7 @@ def flow_error(
     return functional.mse_loss(found.float(), noise - clean)
 
 
-def _any_row(shards: Sequence[Prepared], name: str, random: np.random.Generator) -> tuple[int, torch.Tensor]:
+def any_row(shards: Sequence[Prepared], name: str, random: np.random.Generator) -> tuple[int, torch.Tensor]:
     """A drawn row, every shard equally likely whatever its length, and the number of its shard."""
     index = int(random.integers(len(shards)))
     row = int(random.integers(shards[index].count(name)))

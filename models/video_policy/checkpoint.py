@@ -15,7 +15,7 @@ from models import checkpoint_folder, families, normalize
 from models.errors import ModelError
 from models.identity import About, checkpoint_id, stored_config, stored_needs
 from models.normalize import Statistics
-from models.placement import hollow
+from models.placement import hollow, place
 from models.stored_networks import StoredNetworks
 from models.video_policy.config import VideoPolicyConfig
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:  # each process imports only its own part's libraries: they ta
 
 CPU = torch.device("cpu")
 IMAGINATION, ACTION, TEXT = "imagination.", "action.", "text."  # before the names of a checkpoint's tensors
-_VIDEO = f"{IMAGINATION}video."  # that of the video model, left out where it is as it was published
+VIDEO = f"{IMAGINATION}video."  # that of the video model, left out where it is as it was published
 _PARTS = {IMAGINATION: 1, ACTION: 2, TEXT: 3}  # chosen, as for Video2Act: no two parts share random numbers
 
 
@@ -69,9 +69,18 @@ class VideoPolicyCheckpoint:
         made = self._networks.ready(IMAGINATION, lambda: Imagination(self.config, video), video, device, dtype)
         return Imaginer(made)
 
+    def video_model(self, device: torch.device = CPU, dtype: torch.dtype = torch.float32) -> "VideoModel":
+        """The video model alone, without gradients: what stage 1 of training leaves, or begins with. Raises ModelError."""
+        from models.video_policy.video_model import VideoModel
+
+        self._networks.draw(_PARTS[IMAGINATION])
+        if (published := self._published_video(dtype)) is not None:
+            return place(published.eval().requires_grad_(False), device, dtype)
+        return self._networks.ready(VIDEO, lambda: VideoModel(self.config), None, device, dtype)
+
     def _published_video(self, dtype: torch.dtype) -> "VideoModel | None":
         """The video model with its published weights; None where it has none, or where the folder holds its own of them."""
-        if self.config.published.video_unet is None or self._networks.holds(_VIDEO):
+        if self.config.published.video_unet is None or self._networks.holds(VIDEO):
             return None
         from models.video_policy.video_model import VideoModel
 
@@ -115,7 +124,7 @@ def save(
         folder: where to.
         config: of the policy.
         statistics: of its demonstrations.
-        networks: by IMAGINATION, ACTION and TEXT.
+        networks: by IMAGINATION, ACTION and TEXT; by VIDEO in place of the first, where there is a video model alone.
         video_trained: whether the video model differs from the published one; else its weights are left out.
         data: JSON of what the demonstrations were taken to be.
 
@@ -124,6 +133,6 @@ def save(
     """
     tensors = {f"{part}{name}": tensor for part, net in networks.items() for name, tensor in net.state_dict().items()}
     if config.has_published and not video_trained:
-        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(_VIDEO)}
+        tensors = {name: tensor for name, tensor in tensors.items() if not name.startswith(VIDEO)}
     about = About(policy=families.name_of(config), needs=families.needs_of(config))
     checkpoint_folder.write(folder, config, about, statistics, tensors, data)

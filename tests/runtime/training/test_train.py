@@ -26,7 +26,7 @@ from models.tensors import StoredTensors
 from models.train.training_state import steps_done
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.processors import usable_processors
-from runtime.training import claim, needs, preparation, stages
+from runtime.training import claim, needs, prepared_files, stages
 from runtime.training import command as train
 from runtime.training.flags import TRAIN
 
@@ -259,7 +259,7 @@ def test_more_processes_than_gpus_are_refused(data: Path, tmp_path: Path, monkey
 
 
 def test_workers_share_the_gpus_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    own = preparation._own_device  # pyright: ignore[reportPrivateUsage]
+    own = prepared_files.own_device
     assert own("cpu") == "cpu"
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     for name, device in (("SpawnProcess-1", "cuda:1"), ("SpawnProcess-4", "cuda:0"), ("MainProcess", "cuda:0")):

@@ -11,11 +11,11 @@ from functools import partial
 from pathlib import Path
 
 import torch
+from torch import nn
 from torch.utils.data import Dataset
 
 from drivers.task_names import TASK_NAMES
 from models.data.demonstrations import Demonstration
-from models.train.action import CloningLoss
 from models.train.prepared import Tensors
 from runtime.host.child_process import die_with_parent
 from runtime.host.terminal import say
@@ -52,7 +52,7 @@ def _drawn(one: Demonstration, seed: int) -> str:
 class Checks:
     """Measures what `run` asks for. `held` are batches of what is not learnt from, None: all is learnt from."""
 
-    def __init__(self, run: Run, network: CloningLoss, held: Dataset[Tensors] | None, tasks: Iterable[str]) -> None:
+    def __init__(self, run: Run, network: nn.Module, held: Dataset[Tensors] | None, tasks: Iterable[str]) -> None:
         self._run, self._network, self._held = run, network, held
         self._tasks = [name for name in TASK_NAMES if name in set(tasks)]
 
@@ -86,8 +86,8 @@ class Checks:
 
 
 @torch.no_grad()
-def _loss(network: CloningLoss, batches: Dataset[Tensors]) -> float:
-    device = next(network.fast.parameters()).device
+def _loss(network: nn.Module, batches: Dataset[Tensors]) -> float:
+    device = next(network.parameters()).device
     losses = [
         network({name: tensor.to(device) for name, tensor in batches[number].items()}) for number in range(_BATCHES)
     ]

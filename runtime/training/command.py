@@ -13,6 +13,8 @@ from models.data.conventions import assumptions
 from models.data.demonstrations import Demonstration, find, to_learn_from, unfit
 from models.data.reading import Reading
 from models.errors import ModelError
+from models.families import Config
+from models.video_policy.config import VideoPolicyConfig
 from runtime.datasets.fitness import fit_ones
 from runtime.errors import RuntimeFault, SettingsError
 from runtime.host.child_process import die_with_parent
@@ -23,7 +25,7 @@ from runtime.host.worker_pool import WorkerPool
 from runtime.training import claim, flags, ranks
 from runtime.training.flags import TRAIN, TrainFlags
 from runtime.training.ranks import Ranks
-from runtime.training.run import Run, remember
+from runtime.training.run import Run, Video2ActRun, VideoPolicyRun, remember
 
 
 def main(arguments: list[str]) -> int:
@@ -82,11 +84,22 @@ def _trained(run: Run, arguments: list[str], demonstrations: list[Demonstration]
     if run.ranks.several and not ranks.started():
         ranks.start(run.ranks, "runtime.cli", ["train", *arguments])
         return None
-    from runtime.training import stages  # seconds: diffusers' and accelerate's training, which a launcher is not for
-
     with WorkerPool("train", run.workers, run.ray) as pool:
-        stage = stages.video if run.stage == "video" else stages.action
-        return stage(run, pool, demonstrations)
+        return _stage(run, pool, demonstrations)
+
+
+def _stage(run: Run, pool: WorkerPool, demonstrations: list[Demonstration]) -> Path:
+    """Train the run's stage. What it imports takes seconds, which a launcher is not for: diffusers, accelerate's training."""
+    if isinstance(run, VideoPolicyRun):
+        from runtime.training import video_policy_stages
+
+        of_family = video_policy_stages.video if run.stage == "video" else video_policy_stages.action
+        return of_family(run, pool, demonstrations)
+    from runtime.training import stages
+
+    assert isinstance(run, Video2ActRun), "there are two families"
+    stage = stages.video if run.stage == "video" else stages.action
+    return stage(run, pool, demonstrations)
 
 
 def _demonstrations(options: TrainFlags, reading: Reading) -> list[Demonstration]:
@@ -107,36 +120,45 @@ def _demonstrations(options: TrainFlags, reading: Reading) -> list[Demonstration
 def _understood(options: TrainFlags, given: dict[str, Any]) -> Run:
     import torch
 
-    cloning, filming, config = flags.cloning(given), flags.filming(given), flags.config(options, given)
-    gpus = torch.cuda.device_count()
+    config, gpus = flags.config(options, given), torch.cuda.device_count()
     several = Ranks(options.processes or max(1, gpus), options.machines, options.meet)
     if gpus and several.processes > gpus:
-        same = f"--cloning.samples {cloning.samples * several.processes}"
         raise SettingsError(
             f"--processes {several.processes}: must be at most {gpus}, the GPUs of this machine; "
-            + (f"give --processes 1 {same} for the same batch" if options.stage == "action" else "give fewer")
+            + (
+                f"give --processes 1 {_same_batch(config, given, several)}"
+                if options.stage == "action"
+                else "give fewer"
+            )
         )
     schedule = flags.schedule(options, given)
-    return Run(
-        stage=options.stage,
-        config=config,
-        data=options.data,
-        out=options.out,
-        cache=options.cache or options.out / "cache",
-        video=options.video,
-        begin=options.begin,
-        schedule=schedule,
-        autoencoder=schedule.model_copy(update={"steps": options.autoencoder_steps}),
-        cloning=cloning,
-        filming=filming,
-        reading=flags.reading(given),
-        workers=options.workers or (gpus if config.published.video else 0) or usable_processors(),
-        ray=options.ray,
-        seed=options.seed,
-        device="cuda" if torch.cuda.is_available() else "cpu",
-        ranks=several,
-        recompute=options.recompute,
-        tracker=options.tracker,
-        success_every=options.success_every,
-        success_scenes=options.success_scenes,
-    )
+    common: dict[str, Any] = {
+        "stage": options.stage,
+        "data": options.data,
+        "out": options.out,
+        "cache": options.cache or options.out / "cache",
+        "video": options.video,
+        "begin": options.begin,
+        "schedule": schedule,
+        "autoencoder": schedule.model_copy(update={"steps": options.autoencoder_steps}),
+        "reading": flags.reading(given),
+        "workers": options.workers or (gpus if config.has_published else 0) or usable_processors(),
+        "ray": options.ray,
+        "seed": options.seed,
+        "device": "cuda" if torch.cuda.is_available() else "cpu",
+        "ranks": several,
+        "recompute": options.recompute,
+        "tracker": options.tracker,
+        "success_every": options.success_every,
+        "success_scenes": options.success_scenes,
+    }
+    if isinstance(config, VideoPolicyConfig):
+        return VideoPolicyRun(config=config, acting=flags.acting(given), imagining=flags.imagining(given), **common)
+    return Video2ActRun(config=config, cloning=flags.cloning(given), filming=flags.filming(given), **common)
+
+
+def _same_batch(config: Config, given: dict[str, Any], several: Ranks) -> str:
+    """The flag by which one process makes the batch of several."""
+    if isinstance(config, VideoPolicyConfig):
+        return f"--acting.clips {flags.acting(given).clips * several.processes} for the same batch"
+    return f"--cloning.samples {flags.cloning(given).samples * several.processes} for the same batch"

@@ -2,7 +2,10 @@
 
 import importlib.util
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -10,16 +13,20 @@ from pydantic import Field, field_validator, model_validator
 from pydantic_settings import CliPositionalArg
 
 from drivers.task_names import KEPT_FROM, TASK_NAMES
-from models import sizes
+from models import families
 from models.config.part import Part
 from models.config.policy import PolicyConfig
+from models.data.episode import DEMONSTRATION_HZ, JOINTS
 from models.data.reading import AS_IT_COMES, Reading
 from models.errors import ModelError
+from models.families import Config
 from models.field import Says
-from models.identity import checkpoint_folder, video2act_config
+from models.identity import checkpoint_folder, stored_config
 from models.refusal import nearest
 from models.sources import sources
 from models.train.choices import Cloning, Filming, Schedule
+from models.train.video_policy.choices import Acting, Imagining
+from models.video_policy.config import VideoPolicyConfig
 from runtime.config import overrides
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.input_paths import check_demonstrations, check_source
@@ -30,6 +37,9 @@ from runtime.training.ranks import Ranks
 STEPS = {"video": 20_000, "action": 100_000}  # of each stage where the line gives none; chosen
 _AUTOENCODER_STEPS = 10_000  # of a VAE of our own, where none is published; chosen: half of stage 1
 _OF_STATISTICS = ("action_source", "targets", "horizon")  # a training that resumes keeps those of its checkpoint
+_OF_ACTIONS = ("action.targets", "action.frame", "action.joints")  # likewise of Video Policy
+_OF_IMAGINATION = ("clip", "autoencoder", "unet", "text", "published")  # what stage 1 of Video Policy leaves
+_SAME_HZ = 0.01  # rates closer than that are one
 _OF_STAGE_1 = ("video", "text", "cameras", "colour_order", "resize", "published")  # stage 2 takes them as they are
 Folder = Annotated[Path, Says(metavar="DIR", expects="a folder")]
 
@@ -49,8 +59,8 @@ class TrainFlags(Flags):
     """Leave out demonstrations that cannot be learnt from, each named; all are read before the training begins."""
     out: Folder
     """Folder of this run."""
-    size: Literal["small", "full", "full-wan"] | None = None
-    """Size of the policy; default: small; not with --from."""
+    size: Literal["small", "full", "full-wan", "video-policy-small", "video-policy-full"] | None = None
+    """Size of the policy, and so its family; default: small, or that of --video; not with --from."""
     video: Folder | None = None
     """action: checkpoint of stage video, or its --out; default: the published video model; size small has none."""
     begin: Folder | None = Field(default=None, validation_alias="from")
@@ -108,12 +118,22 @@ class TrainFlags(Flags):
 
 
 class Tree(Part):
-    """What can be set of a training besides."""
+    """What can be set of a training of Video2Act besides."""
 
     policy: PolicyConfig
     schedule: Schedule
     cloning: Cloning
     filming: Filming
+    data: Reading
+
+
+class VideoPolicyTree(Part):
+    """What can be set of a training of Video Policy besides."""
+
+    policy: VideoPolicyConfig
+    schedule: Schedule
+    acting: Acting
+    imagining: Imagining
     data: Reading
 
 
@@ -133,30 +153,53 @@ def filming(given: dict[str, Any]) -> Filming:
     return overrides.over(Filming(), given.get("filming", {}), "filming")
 
 
+def acting(given: dict[str, Any]) -> Acting:
+    """How stage 2 of Video Policy samples, by the line. Raises SettingsError."""
+    return overrides.over(Acting(), given.get("acting", {}), "acting")
+
+
+def imagining(given: dict[str, Any]) -> Imagining:
+    """How stage 1 of Video Policy samples, by the line. Raises SettingsError."""
+    return overrides.over(Imagining(), given.get("imagining", {}), "imagining")
+
+
 def reading(given: dict[str, Any]) -> Reading:
     """How demonstrations are read, by the line. Raises SettingsError."""
     return overrides.over(AS_IT_COMES, given.get("data", {}), "data")
 
 
-def config(flags: TrainFlags, given: dict[str, Any]) -> PolicyConfig:
+def config(flags: TrainFlags, given: dict[str, Any]) -> Config:
     """The policy to train: a size with what flags change, and System 2 as stage 1 left it; or a stored one."""
-    begin, video = flags.begin, flags.video
+    begin = flags.begin
     try:
-        found = sizes.by_name(flags.size or "small") if begin is None else video2act_config(begin)
-        if video is not None:
-            stored = video2act_config(video)
-            found = found.model_copy(update={name: getattr(stored, name) for name in _OF_STAGE_1})
+        found = _size_of(flags) if begin is None else stored_config(begin)
     except ModelError as error:
-        wrong = "--from" if begin else "--video" if video else "--size"
+        wrong = "--from" if begin else "--video" if flags.video else "--size"
         raise SettingsError(f"{wrong}: {error}") from None
     made = overrides.over(found, given.get("policy", {}), "policy")
-    for name in _OF_STATISTICS if begin is not None else ():
-        before, after = getattr(found, name), getattr(made, name)
+    kept = _OF_STATISTICS if isinstance(found, PolicyConfig) else _OF_ACTIONS
+    for name in kept if begin is not None else ():
+        before, after = (attrgetter(name)(one) for one in (found, made))
         if before != after:
             raise SettingsError(
                 f"--policy.{name} {after}: must be {before}, as in {begin}; leave it out, or leave out --from"
             )
     return made
+
+
+def _size_of(flags: TrainFlags) -> Config:
+    """The size that the line names, with the parts of the stage 1 that it names. Raises ModelError."""
+    stored = None if flags.video is None else stored_config(flags.video)
+    if flags.size is None and isinstance(stored, VideoPolicyConfig):
+        return stored
+    found = families.by_name(flags.size or "small")
+    if stored is None:
+        return found
+    if type(stored) is not type(found):
+        theirs, ours = (families.name_of(one) for one in (stored, found))
+        raise ModelError(f"checkpoint {flags.video}: is of family {theirs}, --size {flags.size} of {ours}; change one")
+    names = _OF_STAGE_1 if isinstance(found, PolicyConfig) else _OF_IMAGINATION
+    return found.model_copy(update={name: getattr(stored, name) for name in names})
 
 
 def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
@@ -170,7 +213,16 @@ def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
     planned = schedule(flags, given)
     _check_success(flags, planned)
     reading(given)
-    losses, chosen, films = cloning(given), config(flags, given), filming(given)
+    chosen = config(flags, given)
+    if isinstance(chosen, VideoPolicyConfig):
+        _check_video_policy(flags, chosen, given)
+    else:
+        _check_video2act(flags, chosen, given)
+    check_demonstrations(flags.data, "--data")
+
+
+def _check_video2act(flags: TrainFlags, chosen: PolicyConfig, given: dict[str, Any]) -> None:
+    losses, films = cloning(given), filming(given)
     if losses.video_loss and not chosen.hears_video:
         raise SettingsError(
             f"--cloning.video_loss {losses.video_loss}: does not apply to --policy.inputs {chosen.inputs}; leave it out"
@@ -183,7 +235,22 @@ def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
         )
     if films.lora_rank and flags.stage == "action":
         raise SettingsError(f"--filming.lora_rank {films.lora_rank}: applies to train.sh video; leave it out")
-    check_demonstrations(flags.data, "--data")
+
+
+def _check_video_policy(flags: TrainFlags, chosen: VideoPolicyConfig, given: dict[str, Any]) -> None:
+    for check in (acting, imagining):
+        check(given)
+    for name, rate_hz in (("clip.rate_hz", chosen.clip.rate_hz), ("action.dt_s", 1 / chosen.action.dt_s)):
+        if abs(rate_hz - DEMONSTRATION_HZ) > _SAME_HZ:
+            wanted = DEMONSTRATION_HZ if name == "clip.rate_hz" else f"1/{DEMONSTRATION_HZ}"
+            raise SettingsError(f"--policy.{name}: must be {wanted}, the rate of demonstrations; leave it out")
+    if chosen.action.joints != JOINTS:
+        raise SettingsError(f"--policy.action.joints {chosen.action.joints}: must be {JOINTS}, as in demonstrations")
+    if flags.stage == "action" and flags.video is None and flags.begin is None and not chosen.has_published:
+        raise SettingsError(
+            f"--video is missing: no video model of size {flags.size} is published; give the checkpoint of train.sh video, "
+            "or --policy.published.video_unet.repo DIR"
+        )
 
 
 def _check_tracker(tracker: str) -> None:
@@ -206,16 +273,46 @@ def _check_success(flags: TrainFlags, planned: Schedule) -> None:
 
 def _values(arguments: Sequence[str]) -> dict[str, Any]:
     """The tree's values under the size that a command line names, for its --help."""
-    words = [word for argument in arguments for word in argument.split("=", 1)]
-    named = next((after for word, after in pairwise(words) if word == "--size"), "small")
+    named = _named(arguments, "--size") or ("small" if _tree(arguments) is Tree else "video-policy-small")
     stage = "video" if "video" in arguments else "action"
     try:
-        policy = sizes.by_name(named).model_dump()
+        policy = families.by_name(named)
     except ModelError as error:
         raise SettingsError(f"--size {named:.60}: {error}") from None
-    groups: dict[str, Part] = {"schedule": Schedule(steps=STEPS[stage]), "cloning": Cloning(), "filming": Filming()}
-    groups["data"] = AS_IT_COMES
-    return {"policy": policy} | {name: group.model_dump() for name, group in groups.items()}
+    groups: dict[str, Part] = {"policy": policy, "schedule": Schedule(steps=STEPS[stage]), "data": AS_IT_COMES}
+    if isinstance(policy, VideoPolicyConfig):
+        groups |= {"acting": Acting(), "imagining": Imagining()}
+    else:
+        groups |= {"cloning": Cloning(), "filming": Filming()}
+    return {name: group.model_dump() for name, group in groups.items()}
+
+
+def _named(arguments: Sequence[str], flag: str) -> str | None:
+    """What follows a flag on a line, before the line is understood."""
+    words = [word for argument in arguments for word in argument.split("=", 1)]
+    return next((after for word, after in pairwise(words) if word == flag), None)
+
+
+def _tree(arguments: Sequence[str]) -> type[Part]:
+    """The settings of the family that a line names, by --size, or by the checkpoint that it begins with."""
+    if (size := _named(arguments, "--size")) is not None:
+        return VideoPolicyTree if size.startswith("video-policy") else Tree
+    for flag in ("--from", "--video"):
+        folder = _named(arguments, flag)
+        with suppress(ModelError, OSError, ValueError):  # what is wrong with it is said when it is read
+            if folder is not None and isinstance(stored_config(checkpoint_folder(Path(folder))), VideoPolicyConfig):
+                return VideoPolicyTree
+    return Tree
+
+
+@dataclass(frozen=True)
+class TrainLine(CommandLine[TrainFlags]):
+    """The line of `train`, whose tree is that of the family that it names."""
+
+    def read(self, arguments: Sequence[str]) -> tuple[TrainFlags, dict[str, Any]]:
+        """As the base."""
+        tree = _tree(arguments)
+        return super().read(arguments) if tree is self.tree else replace(self, tree=tree).read(arguments)
 
 
 class DemosFlags(Flags):
@@ -277,5 +374,5 @@ def _check_demos(flags: DemosFlags, _given: dict[str, Any]) -> None:
     check_folder(flags.out, "--out")
 
 
-TRAIN = CommandLine("train", TrainFlags, Tree, values=_values, check=_check_train)
+TRAIN = TrainLine("train", TrainFlags, Tree, values=_values, check=_check_train)
 DEMOS = CommandLine("demos", DemosFlags, check=_check_demos)

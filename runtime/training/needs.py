@@ -22,9 +22,11 @@ from models.system2 import SlowSystem
 from models.train.next_grips import GripTeller
 from models.train.prepared import windows
 from models.train.token_chunk import TokenChunk
+from models.video_policy.action_sampler import ActionSampler
+from models.video_policy.imagination import Imagination
 from runtime.errors import RuntimeFault
 from runtime.host.terminal import say
-from runtime.training.run import Run
+from runtime.training.run import Run, Video2ActRun, VideoPolicyRun
 
 _LEARNING_BYTES = 4 + 4 + 8 + 4  # float32: a weight, its gradient, AdamW's two moments, the average
 _FEATURE_BYTES = 2  # bfloat16
@@ -75,20 +77,18 @@ def no_room(run: Run, error: Exception) -> RuntimeFault | None:
     said = [line for line in lines if any(sign in line for sign in _NO_ROOM)]
     if not said and not isinstance(error, torch.OutOfMemoryError | MemoryError):
         return None
-    batch = (
-        f"--cloning.samples {run.cloning.samples}"
-        if run.stage == "action"
-        else f"--filming.windows {run.filming.windows}, --filming.pictures {run.filming.pictures}"
-    )
     same = "fewer --workers" if run.recompute else "--recompute or fewer --workers"
     return RuntimeFault(
         f"{run.stage}: out of memory ({(said or lines or ['no reason'])[0].strip():.200}); resume with {same}, or begin in "
-        f"another --out with smaller batches (now {batch})"
+        f"another --out with smaller batches (now {run.batch})"
     )
 
 
 def needs(run: Run) -> Needs:
     """Count a training's weights on networks that have none (torch's meta device)."""
+    if isinstance(run, VideoPolicyRun):
+        return _of_video_policy(run)
+    assert isinstance(run, Video2ActRun), "there are two families"
     config, several, frozen = run.config, run.ranks.several, usual_type(run.config, torch.device(run.device)).itemsize
     with torch.device("meta"):
         slow = SlowSystem(config)
@@ -107,6 +107,20 @@ def needs(run: Run) -> Needs:
             return Needs(learning + transformer, stored, 4 * (video - transformer), several)
         beside = run.device == "cpu" or (config.hears_video and not run.cloning.prepared)
         return Needs(learning, stored, frozen * video if beside else 0, several)
+
+
+def _of_video_policy(run: VideoPolicyRun) -> Needs:
+    config, several = run.config, run.ranks.several
+    with torch.device("meta"):
+        imagination, sampler = Imagination(config), ActionSampler(config)
+    video, network = _size(imagination.video), _size(imagination.video.network)
+    if run.stage == "video":
+        return Needs(network, video, 4 * (video - network), several)
+    learning = _size(imagination.adapter) + _size(sampler)
+    stored = learning + (video if run.video or run.begin or run.acting.video_loss or not config.has_published else 0)
+    if run.acting.video_loss:
+        return Needs(learning + network, stored, 4 * (video - network), several)
+    return Needs(learning, stored, 4 * video, several)
 
 
 def check_disk(config: PolicyConfig, steps: Sequence[int], cache: Path) -> None:
@@ -149,20 +163,29 @@ def _wanted(run: Run, needed: Needs) -> int:
 
 def _remedy(run: Run, there: int) -> str:
     """The first change of the command line by which the training would fit."""
+    for text, way in _ways(run).items():
+        if way != run and _wanted(way, needs(way)) <= there:
+            return text
+    return "use a larger one"
+
+
+def _ways(run: Run) -> dict[str, Run]:
+    """What the line may say instead, and what the training would be then."""
+    alone = {"give --processes 1": replace(run, ranks=replace(run.ranks, processes=1))}
+    if isinstance(run, VideoPolicyRun):
+        acting = run.acting.model_copy(update={"video_loss": 0.0})
+        frozen = "leave out --acting.video_loss, so that the video model stays frozen"
+        return {frozen: replace(run, acting=acting)} | alone
+    assert isinstance(run, Video2ActRun), "there are two families"
     low_rank = run.filming.model_copy(update={"lora_rank": 32})
     prepared, frozen = (
         run.cloning.model_copy(update=change) for change in ({"prepared": True}, {"prepared": True, "video_loss": 0.0})
     )
-    ways = {
+    return {
         "give --filming.lora_rank 32 for low-rank updates": replace(run, filming=low_rank),
         "leave out --cloning.prepared false, so that features are computed before": replace(run, cloning=prepared),
         "leave out --cloning.video_loss, so that the video model stays frozen": replace(run, cloning=frozen),
-        "give --processes 1": replace(run, ranks=replace(run.ranks, processes=1)),
-    }
-    for text, way in ways.items():
-        if way != run and _wanted(way, needs(way)) <= there:
-            return text
-    return "use a larger one"
+    } | alone
 
 
 def _size(network: nn.Module) -> int:

@@ -2,40 +2,44 @@
 
 import hashlib
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from models import families
 from models.config.part import Part
 from models.config.policy import PolicyConfig
 from models.data.conventions import summary
 from models.data.demonstrations import Demonstration
 from models.data.reading import Reading
+from models.families import Config
 from models.identity import checkpoint_id, stored_config
 from models.train.choices import Cloning, Filming, Schedule
 from models.train.training_state import steps_done
+from models.train.video_policy.choices import Acting, Imagining
+from models.video_policy.config import VideoPolicyConfig
 from runtime.errors import RuntimeFault
 from runtime.host.revision import revision
 from runtime.training import contents
 from runtime.training.ranks import Ranks
 
 _PARTS: dict[str, type[Part]] = {
-    "config": PolicyConfig, "schedule": Schedule, "autoencoder": Schedule, "cloning": Cloning, "filming": Filming,
-    "reading": Reading,
+    "schedule": Schedule, "autoencoder": Schedule, "cloning": Cloning, "filming": Filming, "acting": Acting,
+    "imagining": Imagining, "reading": Reading,
 }  # fmt: skip
+_FIRST = "video2act"  # the family of older records, which name none
 _MAY_CHANGE = ("steps", "learning_rate", "rate", "fall_steps", "largest_gradient", "save_every", "loaders")
 """Of a schedule, when a training is resumed: what decides neither which batches there are nor what a state holds."""
-_STATES = {"schedule": {"video": "flow", "action": "action"}, "autoencoder": {"video": "autoencoder"}}
-"""The folder of the state that a schedule's training has, by stage."""
+_SCHEDULES = ("schedule", "autoencoder")
 
 
-@dataclass(frozen=True)
-class Run:
+@dataclass(frozen=True, kw_only=True)
+class Run(ABC):
     """One training as its command line says: stage, folders, all settings."""
 
     stage: str
-    config: PolicyConfig
     data: Path
     out: Path
     cache: Path
@@ -43,8 +47,6 @@ class Run:
     begin: Path | None
     schedule: Schedule
     autoencoder: Schedule
-    cloning: Cloning
-    filming: Filming
     reading: Reading
     workers: int
     ray: str | None
@@ -58,21 +60,108 @@ class Run:
     success_scenes: int = 0
 
     @property
+    @abstractmethod
+    def policy(self) -> Config:
+        """The configuration of what is trained."""
+        ...
+
+    @property
+    @abstractmethod
+    def sampling(self) -> dict[str, Part]:
+        """How both stages sample, by the names of the flags."""
+        ...
+
+    @property
+    @abstractmethod
+    def phase(self) -> str:
+        """The name of the stage's state and curves."""
+        ...
+
+    @property
+    @abstractmethod
+    def batch(self) -> str:
+        """The flags by which a smaller batch needs less memory, as they are now."""
+        ...
+
+    @property
     def prepares_on(self) -> str:
         """The device that prepares demonstrations: a CPU core runs a small video model of one's own as fast as a GPU does."""
-        return self.device if self.config.published.video else "cpu"
+        return self.device if self.policy.has_published else "cpu"
 
     def describe(self) -> dict[str, Any]:
         """Every setting, for run.json and to compare with an earlier one's."""
         plain: dict[str, Any] = {name: str(getattr(self, name)) for name in ("stage", "data", "video", "seed")}
-        names = ("config", "schedule", "cloning", "filming", "reading")
-        groups = {name: getattr(self, name).model_dump(mode="json") for name in names}
+        parts = {"config": self.policy, "schedule": self.schedule, "reading": self.reading} | self.sampling
+        groups = {name: part.model_dump(mode="json") for name, part in parts.items()}
+        plain["family"] = families.name_of(self.policy)
         plain["from"] = None if self.begin is None else str(self.begin)
         for name, folder in (("video_id", self.video), ("from_id", self.begin)):
             plain[name] = None if folder is None else checkpoint_id(stored_config(folder), folder, 0)
         if self.stage == "video":
             plain["autoencoder"] = self.autoencoder.model_dump(mode="json")
         return plain | groups | {"processes": self.ranks.processes * self.ranks.machines}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Video2ActRun(Run):
+    """One training of Video2Act."""
+
+    config: PolicyConfig
+    cloning: Cloning
+    filming: Filming
+
+    @property
+    def policy(self) -> PolicyConfig:
+        """As the base."""
+        return self.config
+
+    @property
+    def sampling(self) -> dict[str, Part]:
+        """As the base."""
+        return {"cloning": self.cloning, "filming": self.filming}
+
+    @property
+    def phase(self) -> str:
+        """As the base."""
+        return "flow" if self.stage == "video" else "action"
+
+    @property
+    def batch(self) -> str:
+        """As the base."""
+        if self.stage == "action":
+            return f"--cloning.samples {self.cloning.samples}"
+        return f"--filming.windows {self.filming.windows}, --filming.pictures {self.filming.pictures}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class VideoPolicyRun(Run):
+    """One training of Video Policy."""
+
+    config: VideoPolicyConfig
+    acting: Acting
+    imagining: Imagining
+
+    @property
+    def policy(self) -> VideoPolicyConfig:
+        """As the base."""
+        return self.config
+
+    @property
+    def sampling(self) -> dict[str, Part]:
+        """As the base."""
+        return {"acting": self.acting, "imagining": self.imagining}
+
+    @property
+    def phase(self) -> str:
+        """As the base."""
+        return "imagination" if self.stage == "video" else "action"
+
+    @property
+    def batch(self) -> str:
+        """As the base."""
+        if self.stage == "action":
+            return f"--acting.clips {self.acting.clips}, --acting.chunks {self.acting.chunks}"
+        return f"--imagining.clips {self.imagining.clips}, --imagining.pictures {self.imagining.pictures}"
 
 
 def remember(run: Run, demonstrations: Sequence[Demonstration]) -> None:
@@ -118,13 +207,13 @@ def _record(path: Path) -> tuple[list[str], list[str], dict[str, Any] | None]:
 def _changes(run: Run, before: dict[str, Any], now: dict[str, Any]) -> list[str]:
     """What of the schedules is another one than so far, as "from step 2000: schedule.steps 2000, now 4000"."""
     found: list[str] = []
-    for group, folders in _STATES.items():
+    for group in _SCHEDULES:
         was, is_now = before.get(group), now.get(group)
         if group == "autoencoder" and _is_trained(run.out):
             continue
         if not isinstance(was, dict) or not isinstance(is_now, dict):
             continue
-        step = steps_done(run.out / folders[run.stage])
+        step = steps_done(run.out / ("autoencoder" if group == "autoencoder" else run.phase))
         others = [name for name in _MAY_CHANGE if was.get(name) != is_now[name]]
         found += [f"from step {step}: {group}.{name} {was.get(name)}, now {is_now[name]}" for name in others]
     return found
@@ -133,7 +222,7 @@ def _changes(run: Run, before: dict[str, Any], now: dict[str, Any]) -> list[str]
 def _unchangeable(settings: dict[str, Any], out: Path) -> dict[str, Any]:
     """Settings without what may change when a training is resumed; the steps of a VAE that is trained may not."""
     kept = {name: value for name, value in settings.items() if name != "contents"}  # which has a line of its own
-    for group in _STATES:
+    for group in _SCHEDULES:
         if isinstance(kept.get(group), dict):
             final = {"steps"} if group == "autoencoder" and _is_trained(out) else set[str]()
             kept[group] = {name: value for name, value in kept[group].items() if name not in {*_MAY_CHANGE} - final}
@@ -155,10 +244,11 @@ def learnt_from(run: Run, demonstrations: Sequence[Demonstration]) -> str:
 def _completed(settings: dict[str, Any]) -> dict[str, Any]:
     """Written settings with everything that has been added since, at its default, as it was then."""
     try:
-        settings = {"reading": {}} | settings  # which older ones do not have
-        there = {name: kind for name, kind in _PARTS.items() if name in settings}
+        settings = {"reading": {}, "family": _FIRST} | settings  # which older ones do not have
+        kinds = _PARTS | {"config": families.CONFIGS[settings["family"]]}
+        there = {name: kind for name, kind in kinds.items() if name in settings}
         parts = {name: kind(**settings[name]).model_dump(mode="json") for name, kind in there.items()}
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, LookupError):
         return settings  # the difference tells where
     return settings | parts
 

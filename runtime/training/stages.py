@@ -1,12 +1,10 @@
 """Both stages of training: 1 tunes the video model on robot video, 2 trains the policy on top of it. Called by command."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import torch
-from torch import nn
-from torch.utils.data import Dataset
 
 from models import normalize
 from models.checkpoint import CPU, Checkpoint, Stored, save
@@ -22,28 +20,22 @@ from models.system2 import SlowSystem
 from models.tensors import StoredTensors
 from models.train import low_rank, statistics, token_statistics
 from models.train.action import CloningLoss
-from models.train.choices import Schedule
 from models.train.joint import JointLoss
 from models.train.live_features import LiveFeatures
-from models.train.loop import fit
-from models.train.prepared import Prepared, Tensors
+from models.train.prepared import Prepared
 from models.train.recompute import recompute
 from models.train.samples import Samples, Shard
 from models.train.training_state import steps_done
 from models.train.video import AutoencoderLoss, Film, FlowLoss, Pictures, Windows, latent_spread
-from runtime.host.progress import bar
-from runtime.host.terminal import say
 from runtime.host.worker_pool import WorkerPool
 from runtime.training import ranks
 from runtime.training.checks import Checks, held_out
-from runtime.training.curves import Curves
+from runtime.training.fitting import fit, table
 from runtime.training.preparation import Preparation, open_video
-from runtime.training.run import Run, learnt_from
-
-_PLOT_EVERY = 20  # steps between the points of a curve; chosen: a thousand points of a usual training
+from runtime.training.run import Video2ActRun, learnt_from
 
 
-def video(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) -> Path:
+def video(run: Video2ActRun, pool: WorkerPool, demonstrations: Sequence[Demonstration]) -> Path:
     """Stage 1: the VAE if none is published, then the video model."""
     config, base = run.config, None
     if "video" not in sources(config):
@@ -53,7 +45,7 @@ def video(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) -
     latents = [Prepared(path) for path in preparation.make("latents", demonstrations)]
     opened = open_video(config, base, run.seed)
     slow, instructor = opened.slow(), opened.instructor()
-    wordings, rows = _table(demonstrations)
+    wordings, rows = table(demonstrations)
     films = [Film(*both) for both in zip(latents, rows, strict=True)]
     network = FlowLoss(slow.backbone, [embedding.video for embedding in preparation.texts(wordings)])
     learner = _learning(slow, run)
@@ -62,11 +54,11 @@ def video(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) -
         _save_video(run.out / "checkpoint", config, learner, instructor, learnt_from(run, demonstrations))
         return {}
 
-    _fit(run, pool, network, Windows(films, run.filming, run.seed), run.schedule, "flow", keep)
+    fit(run, pool, network, Windows(films, run.filming, run.seed), run.schedule, run.phase, keep)
     return run.out / "checkpoint"
 
 
-def _learning(slow: SlowSystem, run: Run) -> Stored:
+def _learning(slow: SlowSystem, run: Video2ActRun) -> Stored:
     """Let the video model learn, all of it or updates of low rank. Returns what is to be stored of it."""
     if run.filming.lora_rank:
         torch.manual_seed(run.seed)
@@ -78,7 +70,9 @@ def _learning(slow: SlowSystem, run: Run) -> Stored:
     return low_rank.Whole(slow) if run.filming.lora_rank else slow
 
 
-def _autoencoder(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration], folder: Path) -> PolicyConfig:
+def _autoencoder(
+    run: Video2ActRun, pool: WorkerPool, demonstrations: Sequence[Demonstration], folder: Path
+) -> PolicyConfig:
     """Train a VAE of our own. Returns the configuration that brings its latents to a spread of 1."""
     if (folder / "config.json").is_file():
         return video2act_config(folder)
@@ -95,7 +89,7 @@ def _autoencoder(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstrat
         averaged.update({name: tensor.detach().cpu().clone() for name, tensor in vae.state_dict().items()})
         return {}
 
-    _fit(run, pool, network, Pictures(pictures, run.filming, run.seed), run.autoencoder, "autoencoder", keep)
+    fit(run, pool, network, Pictures(pictures, run.filming, run.seed), run.autoencoder, "autoencoder", keep)
     vae.cpu().load_state_dict(averaged or vae.state_dict())  # only the first process is told
     slow.backbone.take_autoencoder(vae.eval().requires_grad_(False))
     measured = slow.backbone.measured(*latent_spread(slow.backbone, pictures, run.seed))
@@ -115,7 +109,7 @@ def _save_video(folder: Path, config: PolicyConfig, slow: Stored, instructor: In
     save(folder, config, placeholder, {"slow": slow, "text": instructor}, trained=frozenset({"video"}), data=data)
 
 
-def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) -> Path:
+def action(run: Video2ActRun, pool: WorkerPool, demonstrations: Sequence[Demonstration]) -> Path:
     """Stage 2: the video model is frozen, unless both are trained jointly."""
     config, video = run.config, run.begin or run.video
     preparation = Preparation(pool, run.cache, config, video, run.prepares_on, run.seed, run.cloning.augmentation)
@@ -123,7 +117,7 @@ def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) 
     live = joint or not run.cloning.prepared
     if config.hears_video and not live:
         preparation.check_room(demonstrations, 1 + run.cloning.changed_versions)
-    wordings, rows = _table(demonstrations)
+    wordings, rows = table(demonstrations)
     # All at once, before features need some: encoders load for minutes.
     *texts, empty = preparation.texts([*wordings, ""])
     pictures = [Prepared(path) for path in preparation.make("pictures", demonstrations)]
@@ -162,7 +156,7 @@ def action(run: Run, pool: WorkerPool, demonstrations: Sequence[Demonstration]) 
             return checks.found(folder, steps_done(run.out / "action"))
 
     rates = [(former, run.cloning.former_rate) for former in network.formers]
-    _fit(run, pool, network, batches, run.schedule, "action", keep, rates)
+    fit(run, pool, network, batches, run.schedule, "action", keep, rates)
     return folder
 
 
@@ -182,7 +176,7 @@ def _features(
 
 
 def _cloning(
-    run: Run, fast: FastSystem, slow: SlowSystem, texts: Sequence[InstructionEmbedding], empty: torch.Tensor
+    run: Video2ActRun, fast: FastSystem, slow: SlowSystem, texts: Sequence[InstructionEmbedding], empty: torch.Tensor
 ) -> CloningLoss:
     """Let System 1 and both formers learn, and the video model in joint training. Returns the loss."""
     languages, read = [text.language for text in texts], [text.video for text in texts]
@@ -202,37 +196,3 @@ def _cloning(
         if run.recompute:
             recompute(part)
     return network
-
-
-def _fit(
-    run: Run, pool: WorkerPool, network: nn.Module, batches: Dataset[Tensors], schedule: Schedule, name: str,
-    keep: Callable[[], dict[str, float]], own_rates: Sequence[tuple[nn.Module, float]] = (),
-) -> None:  # fmt: skip
-    """Train with a progress bar and curves; `keep` writes what has been learnt, and measures it."""
-    pool.release()  # else its workers' video models would lie on the card throughout
-    chief = ranks.chief()
-    curves = Curves(run if chief else None, name)
-
-    def kept(_: nn.Module) -> None:
-        if figures := keep():
-            curves.write(figures, steps_done(run.out / name) - 1)
-
-    with bar(schedule.steps, name, "step", disable=not chief) as shown:
-        mean: float | None = None
-        for news in fit(network, batches, schedule, run.out / name, kept, own_rates):
-            shown.update(news.step + 1 - shown.n)
-            mean = news.loss if mean is None else mean + (news.loss - mean) / 100
-            shown.set_postfix(loss=f"{mean:.4f}", refresh=False)
-            if news.step % _PLOT_EVERY == 0:
-                figures = {"loss": news.loss, "learning rate": news.learning_rate, "gradient": news.gradient}
-                curves.write(figures, news.step)
-    curves.close()
-    if mean is None and chief:
-        say(f"{name}: already trained for {schedule.steps} steps; give more --steps to continue")
-
-
-def _table(demonstrations: Sequence[Demonstration]) -> tuple[list[str], list[tuple[int, ...]]]:
-    """All wordings, each once, and each demonstration's rows among them."""
-    wordings = list(dict.fromkeys(text for demonstration in demonstrations for text in demonstration.texts))
-    place = {text: row for row, text in enumerate(wordings)}
-    return wordings, [tuple(place[text] for text in demonstration.texts) for demonstration in demonstrations]

@@ -1,7 +1,8 @@
 """Clips cut out of prepared demonstrations, and how they are shown to the video model: noise of a drawn level, some without
 text or pictures. Both stages' batches hold them.
 
-Used by imagining.py, observations.py and acting.py. Legend: B clips, T frames of a clip, K cameras, c h w a latent, D text width.
+Used by imagining.py, observations.py and acting.py. Legend: B clips, T frames of a clip, K cameras, c h w a latent, D text
+width.
 """
 
 from collections.abc import Sequence

@@ -55,8 +55,8 @@ class Observations(Dataset[Tensors]):
 
         Returns:
             A row a clip: as `clips.drawn`. A row a chunk, those of a clip behind each other: targets (B N, H, J), normalised,
-            of which the first ones, committed (B N,), are shown and the others wanted; age_s (B N,) of the clip's pictures; with
-            eyes pictures (B N, K, 3, S, S) uint8 and state (B N, J).
+            of which the first ones, committed (B N,), are shown and the others wanted; age_s (B N,) of the clip's pictures;
+            with eyes pictures (B N, K, 3, S, S) uint8 and state (B N, J).
         """
         random = np.random.default_rng([self._seed, number])
         prefixes = np.random.default_rng([self._seed, number, 1])  # what is chosen of them leaves all else as it is

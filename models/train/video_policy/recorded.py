@@ -17,8 +17,8 @@ from models import images
 from models.data.episode import Episode
 from models.data.foreign_files import REMOVE
 from models.errors import ModelError
-from models.train.choices import Augmentation
 from models.train.augmentation import Film
+from models.train.choices import Augmentation
 from models.train.prepared import SAMPLES, Tensors, decoded, follower_targets, leader_targets, resized
 from models.video_policy import frames
 from models.video_policy.config import VideoPolicyConfig

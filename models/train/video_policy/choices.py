@@ -29,10 +29,7 @@ class Clips(Part):
 
 
 class Imagining(Clips, Autoencoding):
-    """How stage 1 samples."""
-
-    pictures: int = Field(default=24, gt=0, le=LARGEST_BATCH)
-    """Least number of images in a batch of the VAE, which takes one camera's of a clip together."""
+    """How stage 1 samples; the VAE takes as many images of one camera together as a clip has."""
 
 
 class Acting(Clips):

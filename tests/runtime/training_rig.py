@@ -13,6 +13,21 @@ _VIDEO = [
     *("--filming.windows", "2", "--filming.pictures", "2"),
 ]
 _ACTION = ["--policy.image.image_px", "32", "--policy.head.depth", "1", "--cloning.samples", "6"]
+_CLIPS = {
+    "clip.height_px": 16, "clip.width_px": 32, "clip.frames": 2, "autoencoder.widths": "32,32", "autoencoder.layers": 1,
+    "unet.widths": "32,64,96,128", "unet.heads": "1,2,3,4", "unet.text_width": 16, "unet.added_width": 8, "text.width": 16,
+    "text.depth": 1, "text.heads": 2, "text.feed_forward": 32, "adapter.merged": "16,12", "adapter.narrowed": "12,8",
+    "adapter.joined": "16,12,8", "action.widths": "16,24,32", "action.time_width": 16, "action.targets": 8,
+    "diffusion.steps": 2,
+}  # fmt: skip
+_OWN = {"video": ["--imagining.clips", "2", "--imagining.pictures", "2"], "action": ["--acting.clips", "2"]}
+
+
+def video_policy_command(stage: str, data: Path, out: Path, *flags: str) -> list[str]:
+    """A training of Video Policy; stage 2 takes the size of `--video`."""
+    size = [word for name, value in _CLIPS.items() for word in (f"--policy.{name}", str(value))]
+    own = ["--size", "video-policy-small", *size] if stage == "video" else []
+    return [stage, "--data", str(data), "--out", str(out), "--workers", "1", *own, *_OWN[stage], *flags]
 
 
 def command(stage: str, data: Path, out: Path, *flags: str) -> list[str]:

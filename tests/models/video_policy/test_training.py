@@ -1,5 +1,5 @@
-"""Both stages on a policy of a few thousand weights: what is cut out of demonstrations, what reaches the losses, that they fall,
-and exact resuming. Called by pytest; networks and files are real, the demonstrations tiny."""
+"""Both stages of Video Policy at a tiny size: what is cut out of demonstrations, what reaches the losses, that they fall, and
+exact resuming. Called by pytest; networks and files are real, the demonstrations tiny."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -105,7 +105,14 @@ def observations(shards: list[Shard], config: VideoPolicyConfig, acting: Acting 
 def trained(network: nn.Module, batches: Dataset[Tensors], folder: Path, steps: int) -> list[float]:
     """The losses of so many steps, averaged weights left out."""
     schedule = Schedule(
-        steps=steps, learning_rate=3e-3, warmup_steps=0, rate="hold", fall_steps=0, loaders=0, average=0.0, save_every=1000
+        steps=steps,
+        learning_rate=3e-3,
+        warmup_steps=0,
+        rate="hold",
+        fall_steps=0,
+        loaders=0,
+        average=0.0,
+        save_every=1000,
     )
     return [news.loss for news in fit(network, batches, schedule, folder, lambda _: None)]
 
@@ -152,7 +159,9 @@ def test_changed_pictures_make_other_latents_of_every_camera(video: VideoModel) 
 def test_a_film_without_a_camera_is_refused_with_the_remedy(video: VideoModel) -> None:
     one = episode(0)
     del one.jpegs["left_wrist"]
-    with pytest.raises(ModelError, match=r"camera left_wrist is missing \(it has head, right_wrist\).*clip.cameras head,"):
+    with pytest.raises(
+        ModelError, match=r"camera left_wrist is missing \(it has head, right_wrist\).*clip.cameras head,"
+    ):
         recorded.latents(one, video, 0)
 
 
@@ -312,7 +321,9 @@ def test_targets_fill_the_range_that_is_learnt(shards: list[Shard], tiny: VideoP
 def test_prefixes_are_perturbed(shards: list[Shard], tiny: VideoPolicyConfig) -> None:
     """Only the share of perturbed prefixes differs, and only rows with a prefix do."""
     plain, off = (
-        observations(shards, tiny, ACTING.model_copy(update={"no_prefix_share": 0.3, "prefixes": Prefixes(share=share)}))
+        observations(
+            shards, tiny, ACTING.model_copy(update={"no_prefix_share": 0.3, "prefixes": Prefixes(share=share)})
+        )
         for share in (0.0, 1.0)
     )
     for number in range(4):

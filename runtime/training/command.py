@@ -22,7 +22,7 @@ from runtime.host.next_step import say_next
 from runtime.host.processors import usable_processors
 from runtime.host.terminal import counted, say
 from runtime.host.worker_pool import WorkerPool
-from runtime.training import claim, flags, ranks
+from runtime.training import claim, ranks, settings
 from runtime.training.flags import TRAIN, TrainFlags
 from runtime.training.ranks import Ranks
 from runtime.training.run import Run, Video2ActRun, VideoPolicyRun, remember
@@ -49,7 +49,7 @@ def main(arguments: list[str]) -> int:
 def train(arguments: list[str]) -> Run:
     """Do what a command line says, to the end. Returns which training that was; raises RuntimeFault with one line."""
     options, given = TRAIN.read(arguments)
-    demonstrations = _demonstrations(options, flags.reading(given))
+    demonstrations = _demonstrations(options, settings.reading(given))
     import torch  # seconds, which nobody waits whose demonstrations are none
 
     from runtime.training import needs
@@ -120,7 +120,7 @@ def _demonstrations(options: TrainFlags, reading: Reading) -> list[Demonstration
 def _understood(options: TrainFlags, given: dict[str, Any]) -> Run:
     import torch
 
-    config, gpus = flags.config(options, given), torch.cuda.device_count()
+    config, gpus = settings.config(options.size, options.video, options.begin, given), torch.cuda.device_count()
     several = Ranks(options.processes or max(1, gpus), options.machines, options.meet)
     if gpus and several.processes > gpus:
         raise SettingsError(
@@ -131,7 +131,7 @@ def _understood(options: TrainFlags, given: dict[str, Any]) -> Run:
                 else "give fewer"
             )
         )
-    schedule = flags.schedule(options, given)
+    schedule = settings.schedule(options.stage, options.steps, options.seed, given)
     common: dict[str, Any] = {
         "stage": options.stage,
         "data": options.data,
@@ -141,7 +141,7 @@ def _understood(options: TrainFlags, given: dict[str, Any]) -> Run:
         "begin": options.begin,
         "schedule": schedule,
         "autoencoder": schedule.model_copy(update={"steps": options.autoencoder_steps}),
-        "reading": flags.reading(given),
+        "reading": settings.reading(given),
         "workers": options.workers or (gpus if config.has_published else 0) or usable_processors(),
         "ray": options.ray,
         "seed": options.seed,
@@ -153,12 +153,14 @@ def _understood(options: TrainFlags, given: dict[str, Any]) -> Run:
         "success_scenes": options.success_scenes,
     }
     if isinstance(config, VideoPolicyConfig):
-        return VideoPolicyRun(config=config, acting=flags.acting(given), imagining=flags.imagining(given), **common)
-    return Video2ActRun(config=config, cloning=flags.cloning(given), filming=flags.filming(given), **common)
+        return VideoPolicyRun(
+            config=config, acting=settings.acting(given), imagining=settings.imagining(given), **common
+        )
+    return Video2ActRun(config=config, cloning=settings.cloning(given), filming=settings.filming(given), **common)
 
 
 def _same_batch(config: Config, given: dict[str, Any], several: Ranks) -> str:
     """The flag by which one process makes the batch of several."""
     if isinstance(config, VideoPolicyConfig):
-        return f"--acting.clips {flags.acting(given).clips * several.processes} for the same batch"
-    return f"--cloning.samples {flags.cloning(given).samples * several.processes} for the same batch"
+        return f"--acting.clips {settings.acting(given).clips * several.processes} for the same batch"
+    return f"--cloning.samples {settings.cloning(given).samples * several.processes} for the same batch"

@@ -45,11 +45,13 @@ class Job:
     randomise: bool = False
     kind: str = EXPERT
     cut_after: int | None = None  # steps that are kept; None: all
+    all_cameras: bool = False  # of a film
 
     @property
     def path(self) -> Path:
         """The HDF5 file of this episode; it is there once the expert did the task, or the film was made."""
-        name = self.kind if self.kind != EXPERT else "episode" if self.cut_after is None else "opening"
+        film = f"{self.kind}_all_cameras" if self.all_cameras else self.kind
+        name = film if self.kind != EXPERT else "episode" if self.cut_after is None else "opening"
         return self.folder / self.task / f"{name}_{self.seed:06d}.hdf5"
 
     @property
@@ -59,8 +61,8 @@ class Job:
 
     @property
     def cameras(self) -> tuple[str, ...]:
-        """Whose pictures are taken: a film needs the head camera alone, which makes it three times as cheap."""
-        return CAMERAS if self.kind == EXPERT else CAMERAS[:1]
+        """Whose pictures are taken: Video2Act needs a film from the head camera alone, which makes it three times as cheap."""
+        return CAMERAS if self.kind == EXPERT or self.all_cameras else CAMERAS[:1]
 
     @property
     def failed(self) -> Path:
@@ -135,7 +137,7 @@ def _make(pool: WorkerPool, name: str, options: DemosFlags) -> tuple[int, int]:
 def _jobs(name: str, options: DemosFlags) -> Iterator[Job]:
     for seed in range(options.seed, KEPT_FROM):
         size = (options.width_px, options.height_px)
-        what = options.after_failure, options.randomise, options.kind, options.cut_after
+        what = options.after_failure, options.randomise, options.kind, options.cut_after, options.all_cameras
         yield Job(name, seed, options.out, *size, *what)
     raise SettingsError(f"--seed {options.seed}: scenes from {KEPT_FROM} on are kept for evaluation; give a lower seed")
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -17,9 +16,8 @@ from models import families
 from models.config.part import Part
 from models.config.policy import PolicyConfig
 from models.data.episode import DEMONSTRATION_HZ, JOINTS
-from models.data.reading import AS_IT_COMES, Reading
+from models.data.reading import AS_IT_COMES
 from models.errors import ModelError
-from models.families import Config
 from models.field import Says
 from models.identity import checkpoint_folder, stored_config
 from models.refusal import nearest
@@ -27,20 +25,16 @@ from models.sources import sources
 from models.train.choices import Cloning, Filming, Schedule
 from models.train.video_policy.choices import Acting, Imagining
 from models.video_policy.config import VideoPolicyConfig
-from runtime.config import overrides
 from runtime.config.command_line import CommandLine, Flags
 from runtime.config.input_paths import check_demonstrations, check_source
 from runtime.config.output_paths import check_folder
 from runtime.errors import SettingsError
+from runtime.training import settings
 from runtime.training.ranks import Ranks
+from runtime.training.settings import STEPS, Tree, VideoPolicyTree
 
-STEPS = {"video": 20_000, "action": 100_000}  # of each stage where the line gives none; chosen
 _AUTOENCODER_STEPS = 10_000  # of a VAE of our own, where none is published; chosen: half of stage 1
-_OF_STATISTICS = ("action_source", "targets", "horizon")  # a training that resumes keeps those of its checkpoint
-_OF_ACTIONS = ("action.targets", "action.frame", "action.joints")  # likewise of Video Policy
-_OF_IMAGINATION = ("clip", "autoencoder", "unet", "text", "published")  # what stage 1 of Video Policy leaves
 _SAME_HZ = 0.01  # rates closer than that are one
-_OF_STAGE_1 = ("video", "text", "cameras", "colour_order", "resize", "published")  # stage 2 takes them as they are
 Folder = Annotated[Path, Says(metavar="DIR", expects="a folder")]
 
 
@@ -117,91 +111,6 @@ class TrainFlags(Flags):
             raise ValueError(f"--from {begin}: holds no checkpoint; create one with ./launch/train.sh action")
 
 
-class Tree(Part):
-    """What can be set of a training of Video2Act besides."""
-
-    policy: PolicyConfig
-    schedule: Schedule
-    cloning: Cloning
-    filming: Filming
-    data: Reading
-
-
-class VideoPolicyTree(Part):
-    """What can be set of a training of Video Policy besides."""
-
-    policy: VideoPolicyConfig
-    schedule: Schedule
-    acting: Acting
-    imagining: Imagining
-    data: Reading
-
-
-def schedule(flags: TrainFlags, given: dict[str, Any]) -> Schedule:
-    """The schedule of the line: how long and how fast. Raises SettingsError."""
-    usual = Schedule(steps=flags.steps or STEPS[flags.stage], seed=flags.seed)
-    return overrides.over(usual, given.get("schedule", {}), "schedule")
-
-
-def cloning(given: dict[str, Any]) -> Cloning:
-    """How stage 2 samples, by the line. Raises SettingsError."""
-    return overrides.over(Cloning(), given.get("cloning", {}), "cloning")
-
-
-def filming(given: dict[str, Any]) -> Filming:
-    """How stage 1 samples, by the line. Raises SettingsError."""
-    return overrides.over(Filming(), given.get("filming", {}), "filming")
-
-
-def acting(given: dict[str, Any]) -> Acting:
-    """How stage 2 of Video Policy samples, by the line. Raises SettingsError."""
-    return overrides.over(Acting(), given.get("acting", {}), "acting")
-
-
-def imagining(given: dict[str, Any]) -> Imagining:
-    """How stage 1 of Video Policy samples, by the line. Raises SettingsError."""
-    return overrides.over(Imagining(), given.get("imagining", {}), "imagining")
-
-
-def reading(given: dict[str, Any]) -> Reading:
-    """How demonstrations are read, by the line. Raises SettingsError."""
-    return overrides.over(AS_IT_COMES, given.get("data", {}), "data")
-
-
-def config(flags: TrainFlags, given: dict[str, Any]) -> Config:
-    """The policy to train: a size with what flags change, and System 2 as stage 1 left it; or a stored one."""
-    begin = flags.begin
-    try:
-        found = _size_of(flags) if begin is None else stored_config(begin)
-    except ModelError as error:
-        wrong = "--from" if begin else "--video" if flags.video else "--size"
-        raise SettingsError(f"{wrong}: {error}") from None
-    made = overrides.over(found, given.get("policy", {}), "policy")
-    kept = _OF_STATISTICS if isinstance(found, PolicyConfig) else _OF_ACTIONS
-    for name in kept if begin is not None else ():
-        before, after = (attrgetter(name)(one) for one in (found, made))
-        if before != after:
-            raise SettingsError(
-                f"--policy.{name} {after}: must be {before}, as in {begin}; leave it out, or leave out --from"
-            )
-    return made
-
-
-def _size_of(flags: TrainFlags) -> Config:
-    """The size that the line names, with the parts of the stage 1 that it names. Raises ModelError."""
-    stored = None if flags.video is None else stored_config(flags.video)
-    if flags.size is None and isinstance(stored, VideoPolicyConfig):
-        return stored
-    found = families.by_name(flags.size or "small")
-    if stored is None:
-        return found
-    if type(stored) is not type(found):
-        theirs, ours = (families.name_of(one) for one in (stored, found))
-        raise ModelError(f"checkpoint {flags.video}: is of family {theirs}, --size {flags.size} of {ours}; change one")
-    names = _OF_STAGE_1 if isinstance(found, PolicyConfig) else _OF_IMAGINATION
-    return found.model_copy(update={name: getattr(stored, name) for name in names})
-
-
 def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
     check_folder(flags.out, "--out")
     if flags.cache is not None:
@@ -210,10 +119,10 @@ def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
         check_source(source.get("repo"), f"--policy.published.{part}.repo")
     Ranks(flags.processes or 1, flags.machines, flags.meet).check()
     _check_tracker(flags.tracker)
-    planned = schedule(flags, given)
+    planned = settings.schedule(flags.stage, flags.steps, flags.seed, given)
     _check_success(flags, planned)
-    reading(given)
-    chosen = config(flags, given)
+    settings.reading(given)
+    chosen = settings.config(flags.size, flags.video, flags.begin, given)
     if isinstance(chosen, VideoPolicyConfig):
         _check_video_policy(flags, chosen, given)
     else:
@@ -222,7 +131,7 @@ def _check_train(flags: TrainFlags, given: dict[str, Any]) -> None:
 
 
 def _check_video2act(flags: TrainFlags, chosen: PolicyConfig, given: dict[str, Any]) -> None:
-    losses, films = cloning(given), filming(given)
+    losses, films = settings.cloning(given), settings.filming(given)
     if losses.video_loss and not chosen.hears_video:
         raise SettingsError(
             f"--cloning.video_loss {losses.video_loss}: does not apply to --policy.inputs {chosen.inputs}; leave it out"
@@ -238,7 +147,7 @@ def _check_video2act(flags: TrainFlags, chosen: PolicyConfig, given: dict[str, A
 
 
 def _check_video_policy(flags: TrainFlags, chosen: VideoPolicyConfig, given: dict[str, Any]) -> None:
-    for check in (acting, imagining):
+    for check in (settings.acting, settings.imagining):
         check(given)
     for name, rate_hz in (("clip.rate_hz", chosen.clip.rate_hz), ("action.dt_s", 1 / chosen.action.dt_s)):
         if abs(rate_hz - DEMONSTRATION_HZ) > _SAME_HZ:
@@ -339,6 +248,8 @@ class DemosFlags(Flags):
     kind: Literal["expert", "disturbed", "chance"] = "expert"
     """disturbed: the expert, pushed hard; chance: motions to random places. Both are films from the head camera for train.sh
     video, whether or not the task succeeds; train.sh action leaves them out."""
+    all_cameras: bool = False
+    """With --kind disturbed or chance: film from the wrist cameras too, which Video Policy imagines."""
     ray: Annotated[str | None, Says(metavar="ADDRESS")] = None
     """Run the experts on a Ray cluster; local starts one on this machine."""
     width_px: int = Field(default=256, ge=32, le=1280)
@@ -353,6 +264,8 @@ class DemosFlags(Flags):
             raise ValueError(f"--kind {self.kind}: does not go with --after-failure; leave one out")
         if self.cut_after is not None and self.kind != "expert":
             raise ValueError(f"--kind {self.kind}: does not go with --cut-after; leave one out")
+        if self.all_cameras and self.kind == "expert":
+            raise ValueError("--all-cameras: applies to --kind disturbed or chance; experts are seen by all of them")
         if self.seed > (most := KEPT_FROM - self.episodes):
             raise ValueError(
                 f"--seed {self.seed}: must be 0 to {most}; scenes from {KEPT_FROM} on are kept for evaluation"

@@ -173,3 +173,15 @@ def test_an_interrupted_run_leaves_only_whole_files_and_no_process(tmp_path: Pat
     assert {path.suffix for path in folder.iterdir()} == {".hdf5"}
     for path in folder.iterdir():
         hdf5.read(path)
+
+
+def test_a_film_may_be_of_all_cameras(tmp_path: Path) -> None:
+    """Beside one of the head camera alone, which does not stand for it."""
+    line = ["--task", "pick_apple_messy", "--episodes", "1", "--kind", "chance", "--out", str(tmp_path), *SMALL]
+    demos.main(line)
+    demos.main([*line, "--all-cameras"])
+    head, every = sorted(tmp_path.rglob("*.hdf5"), key=lambda path: len(path.name))
+    assert set(hdf5.read(head).jpegs) == {"head"}
+    assert set(hdf5.read(every).jpegs) == {"head", "left_wrist", "right_wrist"}
+    with pytest.raises(SettingsError, match="--all-cameras: applies to --kind disturbed or chance"):
+        demos.main(["--all-cameras", "--out", str(tmp_path)])

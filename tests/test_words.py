@@ -34,7 +34,7 @@ OTHER_SENSES = {
     "reset_peak_memory_stats _memory_bytes memory_mib _memory_mib _memory_gib memory_allocated max_memory_allocated "
     " _memory_folder MEMORY_FOLDER MemoryFolder "
     "MemoryError OutOfMemoryError fill_uninitialized_memory pin_memory",  # of a computer
-    "act": "FastVideo2Act SlowVideo2Act",  # of the project
+    "act": "FastVideo2Act SlowVideo2Act Video2ActRun",  # of the project
     "spread": "_spread latent_spread state_spread next_spread _SPREAD _WAN_SPREAD",  # of numbers
     "look": "_look_quat",  # of a camera
     "near": "_is_near _NEAR_RAD near_rad",  # of places

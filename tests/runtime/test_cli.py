@@ -146,6 +146,15 @@ def test_help_all_of_training_has_its_tree(whole: dict[str, Answer]) -> None:
     assert "--filming.lora_rank" in found
 
 
+def test_help_all_of_training_has_the_tree_of_the_family_that_the_line_names() -> None:
+    ((status, out, err, heavy),) = asked(["train", "--size", "video-policy-small", "--help-all"])
+    assert (status, err, heavy) == (0, "", [])
+    found = set(flags(out))
+    assert {"--policy.clip.stride", "--policy.diffusion.steps", "--acting.chunks", "--imagining.dropout"} < found
+    assert not found & {"--cloning.samples", "--filming.windows", "--policy.horizon"}
+    assert "(default 8)" in out and "(default 0.1)" in out
+
+
 @pytest.mark.parametrize("name", cli.COMMANDS)
 def test_help_is_plain_english(name: str, short: dict[str, Answer], whole: dict[str, Answer]) -> None:
     """No sentence of more than 25 words, of what a command does and of each of its flags."""
@@ -268,6 +277,18 @@ CHECKED: list[tuple[list[str], str]] = [
     (["train", "action", "--data", ".", "--out", "o", "--schedule.stes", "1"], "did you mean --schedule.steps?"),
     (["train", "action", "--data", ".", "--out", "o", "--machines", "2"], "--meet: 2 machines need HOST:PORT"),
     (["train", "action", "--data", ".", "--out", "o"], "--video is missing: no video model of size small is published"),
+    (
+        ["train", "action", "--size", "video-policy-small", "--data", ".", "--out", "o"],
+        "--video is missing: no video model of size video-policy-small is published",
+    ),
+    (
+        ["train", "action", "--size=video-policy-full", "--data", ".", "--out", "o", "--acting.chunks", "0"],
+        "--acting.chunks 0: must be a whole number above 0 and at most 1024",
+    ),
+    (
+        ["train", "video", "--size", "video-policy-small", "--data", ".", "--out", "o", "--filming.windows", "3"],
+        "unknown flag --filming.windows",
+    ),
     (["evaluate", "--rollouts", "0"], "--rollouts 0: must be a whole number from 1 to 10000"),
     (["evaluate", "--sweep", "rato"], "--sweep rato: must be one of ratio, shift, blend, latency, features, "),
     (["evaluate", "--ratio", "x"], "--ratio x: must be a whole number"),

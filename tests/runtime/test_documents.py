@@ -17,6 +17,8 @@ from models.config.policy import PolicyConfig
 from models.train.action import Cloning
 from models.train.loop import Schedule
 from models.train.video import Filming
+from models.train.video_policy.choices import Acting, Imagining
+from models.video_policy.config import VideoPolicyConfig
 from runtime.cli import COMMANDS
 from runtime.config.settings import Settings
 from runtime.lerobot import flags as lerobot_flags
@@ -64,7 +66,8 @@ def flags() -> set[str]:
     """All flags of all commands but for those that a command prints itself."""
     trees = (Settings, "--"), (PolicyConfig, "--policy."), (Cloning, "--cloning.")
     more = (Filming, "--filming."), (Schedule, "--schedule.")
-    known = {flag for group, prefix in (*trees, *more) for flag in flags_of(group, prefix)}
+    other = (VideoPolicyConfig, "--policy."), (Acting, "--acting."), (Imagining, "--imagining.")
+    known = {flag for group, prefix in (*trees, *more, *other) for flag in flags_of(group, prefix)}
     switched_off = {f"--no-{flag[2:]}" for flag in known}
     installed = set(_FLAG.findall((ROOT / "deploy" / "install.sh").read_text()))
     return known | switched_off | installed | {"--help", "--json"}

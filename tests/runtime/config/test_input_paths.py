@@ -47,6 +47,10 @@ REFUSED = [
         "train action --data {here} --out {here}/out --policy.published.head.repo {nowhere}",
         "--policy.published.head.repo",
     ),
+    (
+        "train action --size video-policy-full --data {here} --out {here}/out --policy.published.video_unet.repo {nowhere}",
+        "--policy.published.video_unet.repo",
+    ),
     ("data check {nowhere}", "FOLDERS"),
     ("data convert {here} --out {file}", "--out"),
     ("data check {here} --picture {nowhere}/x.png", "--picture"),

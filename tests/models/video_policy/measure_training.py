@@ -43,9 +43,7 @@ def measure(name: str, network: nn.Module, batches: Dataset[Tensors], folder: Pa
             times.append(time.process_time())
     each = [after - before for before, after in itertools.pairwise(times[1:])]
     median, least = statistics.median(each), min(each)
-    print(
-        f"{name}: {median:.2f} s ({least:.2f}); {3600 / median:.0f} steps an hour ({3600 / least:.0f})", flush=True
-    )
+    print(f"{name}: {median:.2f} s ({least:.2f}); {3600 / median:.0f} steps an hour ({3600 / least:.0f})", flush=True)
 
 
 def main() -> None:

@@ -74,7 +74,7 @@ def test_a_chunk_follows_features_age_joints_and_noise(maker: ChunkMaker) -> Non
 
 def test_a_chunk_begins_with_what_is_committed(maker: ChunkMaker) -> None:
     prefix = np.linspace(-0.1, 0.1, 3 * 14).reshape(3, 14)
-    inputs = given(maker.config) | {"prefix": prefix}
+    inputs: dict[str, Any] = given(maker.config) | {"prefix": prefix}
     chunk = maker.predict_chunk(**inputs)
     assert np.array_equal(chunk[:3], prefix.astype(np.float32))
     assert apart(maker, prefix=prefix) > 1e-3
